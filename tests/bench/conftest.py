@@ -1,0 +1,149 @@
+"""A real `.tflite` with two heads whose outputs are plain arithmetic, built without TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers  # type: ignore[import-untyped]  # it ships no types
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeface.records import write_json
+from edgeface.runtime.artifact import Artifact, load_artifact
+from edgeface.types import (
+    SIDECAR_SCHEMA_VERSION,
+    Contract,
+    HeadSpec,
+    ImageSpec,
+    Provenance,
+    Sidecar,
+    TensorSpec,
+)
+
+MakeArtifact = Callable[..., Artifact]
+
+
+def tiny_tflite(side_px: int) -> bytes:
+    """Mean colour, then two linear outputs.
+
+    gender logit = mean red - 100, age = mean green / 2 + 1.
+    """
+    model = schema.ModelT()
+    model.version = 3
+    model.description = b"tiny"
+    model.buffers = [schema.BufferT()]
+    model.operatorCodes = []
+    for builtin in (schema.BuiltinOperator.MEAN, schema.BuiltinOperator.FULLY_CONNECTED):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        code.version = 1
+        model.operatorCodes.append(code)
+    graph = schema.SubGraphT()
+    graph.tensors = []
+
+    def tensor(name: str, shape: list[int], kind: int, data: Any = None) -> int:
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name.encode(), shape, kind, 0
+        if data is not None:
+            buffer = schema.BufferT()
+            buffer.data = list(data)
+            model.buffers.append(buffer)
+            made.buffer = len(model.buffers) - 1
+        graph.tensors.append(made)
+        return len(graph.tensors) - 1
+
+    def operator(code: int, inputs: list[int], output: int, kind: int, options: Any) -> Any:
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = code, inputs, [output]
+        made.builtinOptionsType, made.builtinOptions = kind, options
+        return made
+
+    def floats(*values: float) -> bytes:
+        return np.array(values, np.float32).tobytes()
+
+    float32, int32 = schema.TensorType.FLOAT32, schema.TensorType.INT32
+    image = tensor("image", [1, side_px, side_px, 3], float32)
+    axes = tensor("axes", [2], int32, np.array([1, 2], np.int32).tobytes())
+    colour = tensor("colour", [1, 3], float32)
+    heads = []
+    graph.operators = [
+        operator(
+            0, [image, axes], colour, schema.BuiltinOptions.ReducerOptions, schema.ReducerOptionsT()
+        )
+    ]
+    for name, weights, bias in (("gender", (1, 0, 0), -100), ("age", (0, 0.5, 0), 1)):
+        inputs = [
+            colour,
+            tensor(f"{name}_weights", [1, 3], float32, floats(*weights)),
+            tensor(f"{name}_bias", [1], float32, floats(bias)),
+        ]
+        heads.append(tensor(name, [1, 1], float32))
+        kind = schema.BuiltinOptions.FullyConnectedOptions
+        graph.operators.append(
+            operator(1, inputs, heads[-1], kind, schema.FullyConnectedOptionsT())
+        )
+    graph.inputs, graph.outputs = [image], heads
+    model.subgraphs = [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.fixture
+def make_artifact(tmp_path: Path) -> MakeArtifact:
+    """Writes a tiny model and its sidecar, and loads them."""
+
+    def make(name: str, *, side_px: int = 32, trained: bool = True) -> Artifact:
+        content = tiny_tflite(side_px)
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(content)
+        outputs = tuple(
+            TensorSpec(name=head, shape=(1, 1), dtype="float32") for head in ("gender", "age")
+        )
+        sidecar = Sidecar(
+            schema_version=SIDECAR_SCHEMA_VERSION,
+            name=name,
+            backbone="tiny",
+            scheme="float32",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            contract=Contract(
+                image=ImageSpec(side_px=side_px),
+                input=TensorSpec(name="image", shape=(1, side_px, side_px, 3), dtype="float32"),
+                outputs=outputs,
+                heads=(
+                    HeadSpec(
+                        name="gender", kind="binary", tensor="gender", classes=("male", "female")
+                    ),
+                    HeadSpec(name="age", kind="regression", tensor="age", unit="years"),
+                ),
+            ),
+            golden=(),
+            provenance=Provenance(
+                run_id="none",
+                recipe={},
+                seed=0,
+                data="drawn faces" if trained else "none",
+                data_kind="drawn" if trained else "none",
+                manifest_sha256="",
+                calibration_ids=(),
+                weights="none",
+                trained=trained,
+                pruning_ratio=0.0,
+                parameters=8,
+                macs=6,
+                versions={},
+                commit="unknown",
+                created_utc="2025-11-22T03:16:05+00:00",
+            ),
+            quality=None,
+            licence="none",
+        )
+        write_json(path.with_suffix(".json"), sidecar)
+        return load_artifact(path)
+
+    return make

@@ -1,0 +1,119 @@
+"""Quality is what the `.tflite` itself says about held-out faces, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeface.bench.quality import CHUNK_IMAGES, measure_quality, predict_in_chunks
+from edgeface.data.faces import Faces
+from edgeface.errors import BenchmarkError
+from edgeface.runtime.artifact import Artifact
+from edgeface.types import Advance, Quality, SilentReporter
+
+MakeArtifact = Callable[..., Artifact]
+
+
+class Bars:
+    """Keeps what the progress bars were told."""
+
+    def __init__(self) -> None:
+        self.totals: list[tuple[str, int]] = []
+        self.steps: list[int] = []
+
+    def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
+        self.totals.append((label, total))
+
+        def advance(steps: int, note: str = "") -> None:
+            self.steps.append(steps)
+
+        return nullcontext(advance)
+
+
+def plain_faces(red: list[int], green: list[int], side_px: int = 32) -> Faces:
+    """Faces of one colour; the tiny model says female from red 100, age green / 2 + 1."""
+    images = np.zeros((len(red), side_px, side_px, 3), np.uint8)
+    images[..., 0] = np.reshape(red, (-1, 1, 1))
+    images[..., 1] = np.reshape(green, (-1, 1, 1))
+    return Faces(
+        ids=tuple(map(str, range(len(red)))),
+        images=images,
+        age_years=np.full(len(red), 20, np.float32),
+        gender=np.array([0, 0, 1, 1]),
+    )
+
+
+FACES = plain_faces(red=[90, 110, 100, 120], green=[40, 38, 30, 38])  # says 21, 20, 16, 20 years
+
+
+def measure(artifact: Artifact, faces: Faces = FACES, split: str = "test") -> Quality:
+    return measure_quality(
+        artifact,
+        faces,
+        data="drawn faces",
+        split=split,
+        manifest_sha256="ab",
+        reporter=SilentReporter(),
+    )
+
+
+def test_figures_are_those_of_the_file(make_artifact: MakeArtifact) -> None:
+    quality = measure(make_artifact("tiny"))
+    values = {metric.name: metric.value for metric in quality.metrics}
+    assert values["accuracy"] == 3 / 4  # the second is male and red above 100
+    assert values["precision_female"] == 2 / 3
+    assert values["mae"] == pytest.approx((1 + 0 + 4 + 0) / 4, rel=1e-6)  # float32 model
+    assert values["rmse"] == pytest.approx(((1 + 16) / 4) ** 0.5, rel=1e-6)
+    assert (quality.data, quality.split, quality.manifest_sha256) == ("drawn faces", "test", "ab")
+    assert quality.n == 4
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK_IMAGES, 2 * CHUNK_IMAGES + 1])
+def test_chunks_cover_every_image_once_and_in_order(count: int) -> None:
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    sizes = []
+
+    def predict(chunk: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+        sizes.append(len(chunk))
+        values = chunk[:, 0, 0, 0].astype(np.float64)
+        return {"gender": values, "age": values + 1, "smile": values}
+
+    bars = Bars()
+    found = predict_in_chunks(predict, images, label="quality", reporter=bars)
+    np.testing.assert_array_equal(found["gender"], np.arange(count))
+    np.testing.assert_array_equal(found["age"], np.arange(count) + 1)
+    assert max(sizes, default=0) <= CHUNK_IMAGES
+    assert bars.totals == [("quality", count)]
+    assert sum(bars.steps) == count
+
+
+def test_random_weights_get_no_quality(make_artifact: MakeArtifact) -> None:
+    with pytest.raises(BenchmarkError, match="quality of tiny: its weights are random"):
+        measure(make_artifact("tiny", trained=False))
+
+
+def test_training_images_give_no_quality(make_artifact: MakeArtifact) -> None:
+    with pytest.raises(BenchmarkError, match="split is 'train', expected one of validation, test"):
+        measure(make_artifact("tiny"), split="train")
+
+
+def test_faces_of_another_side_are_refused(make_artifact: MakeArtifact) -> None:
+    faces = plain_faces(red=[1] * 4, green=[1] * 4, side_px=64)
+    with pytest.raises(BenchmarkError, match=r"shape \(64, 64, 3\), expected \(32, 32, 3\)"):
+        measure(make_artifact("tiny"), faces)
+
+
+def test_a_model_without_age_is_refused(make_artifact: MakeArtifact) -> None:
+    artifact = make_artifact("tiny")
+    contract = artifact.sidecar.contract
+    sidecar = replace(artifact.sidecar, contract=replace(contract, heads=contract.heads[:1]))
+    with pytest.raises(BenchmarkError, match="no head age, expected gender and age"):
+        measure(replace(artifact, sidecar=sidecar))

@@ -1,0 +1,244 @@
+"""A result file holds what was measured, is written once, and is read strictly."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeface.bench.device import DeviceInfo, describe_local
+from edgeface.bench.latency import LatencySamples, MemoryUse
+from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.result import (
+    RESULT_SCHEMA_VERSION,
+    BenchEntry,
+    BenchResult,
+    default_result_path,
+    read_result,
+    write_result,
+)
+from edgeface.errors import BenchmarkError
+from edgeface.types import Metric, Quality
+
+QUALITY = Quality(
+    data="drawn faces",
+    split="test",
+    manifest_sha256="ab" * 32,
+    n=7,
+    metrics=(Metric(task="age", name="mae", value=5.0, low=4.0, high=6.0, unit="years", n=7),),
+)
+
+
+def entry(name: str, **changes: Any) -> BenchEntry:
+    made = BenchEntry(
+        name=name,
+        artifact_sha256="00" * 32,
+        size_bytes=9,
+        scheme="int8",
+        parameters=1,
+        macs=2,
+        trained=True,
+        latency=LatencySamples(
+            name=name, repeats=((1.0, 2.5), (3.0,)), load_ms=(1.0, 1.0), first_inference_ms=(2.0, 2)
+        ),
+        memory=MemoryUse(peak_rss_bytes=5, baseline_rss_bytes=4),
+        quality=QUALITY,
+    )
+    return replace(made, **changes)
+
+
+def result(**changes: Any) -> BenchResult:
+    made = BenchResult(
+        schema_version=RESULT_SCHEMA_VERSION,
+        started_utc="2025-11-22T03:16:05.000001+00:00",
+        device_before=describe_local(),
+        device_after=describe_local(),
+        protocol=BenchProtocol(),
+        runtime="ai-edge-litert",
+        runtime_version="2.1.0",
+        edgeface_version="0.1.0",
+        commit="unknown",
+        entries=(entry("small"), entry("large", trained=False, quality=None)),
+        baseline="large",
+        data="drawn faces",
+        warnings=("the fan was off",),
+    )
+    return replace(made, **changes)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    write_result(tmp_path / "new" / "folder" / "a.json", result())
+    assert read_result(tmp_path / "new" / "folder" / "a.json") == result()
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+time_ms = st.floats(1e-6, 1e9)
+words = st.text(max_size=8)
+optional_number = st.none() | finite
+devices = st.builds(
+    DeviceInfo, ram_bytes=st.none() | st.integers(), clock_mhz=optional_number,
+    temperature_c=optional_number, throttle_bits=st.none() | st.integers(0, 2**20),
+)  # fmt: skip
+qualities = st.builds(
+    Quality,
+    data=st.just("drawn faces"),
+    split=st.just("test"),
+    manifest_sha256=st.just("ab"),
+    metrics=st.lists(
+        st.builds(Metric, value=finite, low=finite, high=finite), max_size=3
+    ).map(tuple),
+)  # fmt: skip
+
+
+@st.composite
+def latencies(draw: st.DrawFn) -> LatencySamples:
+    repeats = draw(st.lists(st.lists(time_ms, min_size=1, max_size=4), min_size=1, max_size=3))
+    return LatencySamples(
+        name=draw(words),
+        repeats=tuple(map(tuple, repeats)),
+        load_ms=tuple(draw(time_ms) for _ in repeats),
+        first_inference_ms=tuple(draw(time_ms) for _ in repeats),
+    )
+
+
+@st.composite
+def results(draw: st.DrawFn) -> BenchResult:
+    names = draw(st.lists(words, unique=True, min_size=1, max_size=3))
+    entries = tuple(
+        replace(
+            entry(name),
+            latency=draw(st.none() | latencies()),
+            memory=draw(st.none() | st.just(MemoryUse(peak_rss_bytes=9, baseline_rss_bytes=2))),
+            quality=draw(st.none() | qualities),
+        )
+        for name in names
+    )
+    return result(
+        device_before=draw(devices),
+        device_after=draw(devices),
+        entries=entries,
+        baseline=draw(st.none() | st.sampled_from(names)),
+        data="drawn faces" if any(each.quality for each in entries) else None,
+        warnings=tuple(draw(st.lists(words, max_size=2))),
+    )
+
+
+@given(made=results())
+@settings(max_examples=50, deadline=None)
+def test_every_result_survives_the_file(made: BenchResult) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_result(Path(folder) / "a.json", made)
+        assert read_result(Path(folder) / "a.json") == made
+
+
+def test_a_result_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_result(path, result())
+    before = path.read_bytes()
+    with pytest.raises(BenchmarkError, match=r"a\.json: there already"):
+        write_result(path, result(commit="other"))
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchmarkError, match="cannot be written"):
+        write_result(tmp_path / "file" / "a.json", result())
+
+
+def delete(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda mapping: mapping.pop(key)
+
+
+def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda mapping: mapping.update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (put("schema_version", 2), "schema_version is 2, expected 1"),
+        (put("schema_version", True), "schema_version is True, expected 1"),
+        (put("schema_version", "1"), "schema_version is '1', expected 1"),
+        (delete("schema_version"), "schema_version is None, expected 1"),
+        (delete("runtime"), "runtime: missing"),
+        (put("note", "x"), "note: unknown key"),
+        (put("baseline", "vgg"), "baseline 'vgg' is none of small, large"),
+        (put("data", "photographs"), "data is 'photographs', expected 'drawn faces'"),
+        (put("data", None), "data is None, expected 'drawn faces'"),
+        (lambda m: m["entries"][1].update(quality=m["entries"][0]["quality"]), "weights are rando"),
+        (lambda m: m["entries"][1].update(name="small"), "two entries have one name"),
+        (lambda m: m["entries"][0].update(scheme="int4"), r"entries\[0\].scheme: found 'int4'"),
+        (lambda m: m["entries"][0]["latency"]["repeats"].append([1.0]), "differ in length"),
+        (lambda m: m["protocol"].update(threads=0), "protocol: threads is 0"),
+    ],
+)
+def test_a_file_that_is_not_a_result_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], text: str
+) -> None:
+    path = tmp_path / "a.json"
+    write_result(path, result())
+    mapping = json.loads(path.read_text())
+    change(mapping)
+    path.write_text(json.dumps(mapping))
+    with pytest.raises(BenchmarkError, match=text) as caught:
+        read_result(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b'{"schema_version": NaN}', "NaN is no number"),
+        (b"[]", "schema_version is None"),
+    ],
+)
+def test_what_is_not_json_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(BenchmarkError, match=text):
+        read_result(tmp_path / "a.json")
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="cannot be read"):
+        read_result(tmp_path / "a.json")
+
+
+def test_qualities_of_unlike_images_cannot_stand_in_one_result() -> None:
+    other = replace(QUALITY, split="validation")
+    with pytest.raises(ValueError, match=r"unlike images: drawn faces, test, abab.*; drawn faces"):
+        result(entries=(entry("small"), entry("large", quality=other)))
+
+
+def test_paths_sort_by_time_and_differ_by_the_microsecond() -> None:
+    times = ["2025-11-22T03:16:05+00:00", "2025-11-22T03:16:05.000001Z", "2025-11-22T13:00:00Z"]
+    names = [default_result_path(Path("r"), time, "local", "vgg16").name for time in times]
+    assert names[0] == "2025-11-22T031605.000000Z_local_vgg16.json"
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"started_utc": "2025-11-22T03:16:05"}, "not in UTC"),
+        ({"started_utc": "2025-11-22T03:16:05+01:00"}, "not in UTC"),
+        ({"started_utc": "today"}, "no ISO 8601 time"),
+        ({"device": "../pi"}, "device is '../pi'"),
+        ({"name": ""}, "name is ''"),
+        ({"name": "a_b"}, "letters, digits, dots and hyphens"),
+    ],
+)
+def test_names_that_cannot_be_taken_apart_are_refused(changes: dict[str, str], text: str) -> None:
+    given_names = {"started_utc": "2025-11-22T03:16:05Z", "device": "local", "name": "vgg16"}
+    with pytest.raises(BenchmarkError, match=text):
+        default_result_path(Path("r"), **{**given_names, **changes})

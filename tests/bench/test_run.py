@@ -1,0 +1,283 @@
+"""A benchmark asks in the right order, and never gives random weights an accuracy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeface
+from edgeface.bench.device import DeviceInfo, describe_local
+from edgeface.bench.latency import run_worker
+from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.quality import HeldOut
+from edgeface.bench.result import BenchResult, read_result, write_result
+from edgeface.bench.run import Probes, bench, source_commit
+from edgeface.data.faces import Faces
+from edgeface.errors import ArtifactError, BenchmarkError, EdgefaceError
+from edgeface.runtime.artifact import Artifact
+from edgeface.types import Quality, SilentReporter
+
+MakeArtifact = Callable[..., Artifact]
+PROTOCOL = BenchProtocol(warmup_runs=0, min_runs=2, min_duration_s=0, repeats=2)
+
+
+class World:
+    """Stand-ins that keep in which order they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def describe(self) -> DeviceInfo:
+        self.asked.append("device")
+        return replace(describe_local(), governor="powersave", throttle_bits=None, cores=8)
+
+    def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
+        self.asked.append(f"{arguments[0]} {Path(arguments[1]).stem}")
+        if arguments[0] == "memory":
+            return {"peak_rss_bytes": 20, "baseline_rss_bytes": 10}
+        return {
+            "runtime": "fake",
+            "runtime_version": "1",
+            "threads": 1,
+            "load_ms": 1.0,
+            "first_inference_ms": 1.0,
+            "warmup_ms": [],
+            "latency_ms": [1.0, 3.0] if Path(arguments[1]).stem == "shaky" else [2.0, 2.0],
+        }
+
+    def quality(self, artifact: Artifact, faces: Faces, **labels: Any) -> Quality:
+        self.asked.append(f"quality {artifact.sidecar.name} at {faces.images.shape[1]}")
+        del labels["reporter"], labels["threads"]
+        return Quality(n=len(faces), metrics=(), **labels)
+
+    def load(self, side_px: int) -> Faces:
+        self.asked.append(f"load {side_px}")
+        return Faces(
+            ids=("a",),
+            images=np.zeros((1, side_px, side_px, 3), np.uint8),
+            age_years=np.zeros(1, np.float32),
+            gender=np.zeros(1, np.int64),
+        )
+
+    def probes(self) -> Probes:
+        return Probes(
+            describe=self.describe,
+            worker=self.worker,
+            quality=self.quality,
+            commit=lambda: "c0ffee",
+        )
+
+    def held_out(self, **changes: Any) -> HeldOut:
+        made = HeldOut(data="drawn faces", split="test", manifest_sha256="ab", load=self.load)
+        return replace(made, **changes)
+
+
+def run(world: World, artifacts: list[Artifact], **changes: Any) -> BenchResult:
+    options: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "held_out": world.held_out(),
+        "baseline": None,
+        "reporter": SilentReporter(),
+        "probes": world.probes(),
+    }
+    return bench(artifacts, **{**options, **changes})
+
+
+def known(**changes: Any) -> Quality:
+    made = Quality(data="drawn faces", split="test", manifest_sha256="ab", n=1, metrics=())
+    return replace(made, **changes)
+
+
+def test_the_order_of_a_benchmark(make_artifact: MakeArtifact) -> None:
+    world = World()
+    small, large = make_artifact("small"), make_artifact("large", side_px=64)
+    middle = make_artifact("middle")
+    run(world, [large, small, middle])
+    assert world.asked == [
+        "device",
+        *("latency large", "latency small", "latency middle"),
+        *("latency large", "latency small", "latency middle"),
+        *("memory large", "memory small", "memory middle"),
+        *("load 32", "quality small at 32", "quality middle at 32"),
+        *("load 64", "quality large at 64"),
+        "device",
+    ]
+
+
+def test_random_weights_get_no_quality(make_artifact: MakeArtifact) -> None:
+    world = World()
+    artifacts = [make_artifact("small"), make_artifact("vgg", trained=False, side_px=64)]
+    result = run(world, artifacts, baseline="vgg")
+    small, vgg = result.entries
+    assert small.quality is not None
+    assert vgg.quality is None
+    assert vgg.latency is not None
+    assert not vgg.trained
+    assert "load 64" not in world.asked
+
+
+def test_without_faces_nothing_has_a_quality(make_artifact: MakeArtifact) -> None:
+    result = run(World(), [make_artifact("small")], held_out=None)
+    assert result.data is None
+    assert result.entries[0].quality is None
+
+
+def test_known_quality_is_not_measured_again(make_artifact: MakeArtifact) -> None:
+    world = World()
+    quality = known(n=77)
+    artifacts = [make_artifact("small"), make_artifact("other")]
+    result = run(world, artifacts, known_quality={"small": quality})
+    assert result.entries[0].quality == quality
+    assert [text for text in world.asked if "quality" in text] == ["quality other at 32"]
+
+
+def test_known_quality_needs_no_faces(make_artifact: MakeArtifact) -> None:
+    world = World()
+    result = run(world, [make_artifact("a")], known_quality={"a": known()}, held_out=None)
+    assert result.data == "drawn faces"
+    assert not any("load" in text for text in world.asked)
+
+
+def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_path: Path) -> None:
+    artifact = make_artifact("small")
+    result = run(World(), [artifact], baseline="small")
+    entry = result.entries[0]
+    assert entry.artifact_sha256 == artifact.sidecar.sha256
+    assert entry.size_bytes == len(artifact.content)
+    assert (entry.parameters, entry.macs, entry.scheme) == (8, 6, "float32")
+    assert (result.runtime, result.runtime_version) == ("fake", "1")
+    assert (result.edgeface_version, result.commit) == (edgeface.__version__, "c0ffee")
+    assert (result.baseline, result.data) == ("small", "drawn faces")
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+
+
+def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) -> None:
+    governor, shaky = run(World(), [make_artifact("calm"), make_artifact("shaky")]).warnings
+    assert governor.startswith("governor is powersave")
+    # times 1 and 3: mean and median 2, standard deviation 1
+    assert shaky == (
+        "shaky: standard deviation is 50 % of the mean; slowest run is 50 % off the median; "
+        "fastest run is 50 % off the median"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"baseline": "vgg"}, "baseline 'vgg' is not measured, expected one of small, raw"),
+        ({"known_quality": {"other": known()}}, "known quality of 'other' cannot be used: expec"),
+        ({"known_quality": {"raw": known()}}, "known quality of 'raw' .*: its weights are random"),
+        (
+            {"known_quality": {"small": known(split="validation")}},
+            "unlike images: drawn faces, test, ab; drawn faces, validation, ab",
+        ),
+    ],
+)
+def test_requests_that_do_not_fit_are_refused_before_measuring(
+    make_artifact: MakeArtifact, changes: dict[str, Any], text: str
+) -> None:
+    world = World()
+    artifacts = [make_artifact("small"), make_artifact("raw", trained=False)]
+    with pytest.raises(BenchmarkError, match=text):
+        run(world, artifacts, **changes)
+    assert world.asked == []
+
+
+def test_a_split_that_is_not_held_out_is_refused_before_measuring(
+    make_artifact: MakeArtifact,
+) -> None:
+    world = World()
+    with pytest.raises(BenchmarkError, match="split is 'train'"):
+        run(world, [make_artifact("small")], held_out=world.held_out(split="train"))
+    assert world.asked == []
+
+
+def test_one_name_twice_is_refused(make_artifact: MakeArtifact) -> None:
+    artifact = make_artifact("small")
+    with pytest.raises(BenchmarkError, match="two artifacts have one name: small, small"):
+        run(World(), [artifact, artifact])
+
+
+def test_no_artifact_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="at least one"):
+        run(World(), [])
+
+
+@pytest.mark.parametrize("error", [BenchmarkError("worker broke"), ArtifactError("bad file")])
+def test_a_benchmark_that_fails_in_part_gives_nothing(
+    make_artifact: MakeArtifact, error: EdgefaceError
+) -> None:
+    world = World()
+
+    def broken(*_: Any, **__: Any) -> Quality:
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        run(world, [make_artifact("a")], probes=replace(world.probes(), quality=broken))
+
+
+def test_a_real_model_is_measured_for_real(make_artifact: MakeArtifact) -> None:
+    artifact = make_artifact("tiny")
+    result = bench(
+        [artifact],
+        protocol=PROTOCOL,
+        held_out=World().held_out(),
+        baseline=None,
+        reporter=SilentReporter(),
+    )
+    entry = result.entries[0]
+    assert entry.latency is not None
+    assert entry.memory is not None
+    assert entry.quality is not None
+    assert entry.latency.runs >= PROTOCOL.repeats * PROTOCOL.min_runs
+    assert len(entry.latency.repeats) == PROTOCOL.repeats
+    assert entry.memory.peak_rss_bytes > entry.memory.baseline_rss_bytes
+    assert entry.quality.metrics[0].n == 1
+    assert result.runtime_version
+
+
+def test_a_file_that_is_no_model_is_refused_in_the_runners_words(tmp_path: Path) -> None:
+    path = tmp_path / "no.tflite"
+    path.write_bytes(b"0000TFL3" + bytes(64))
+    with pytest.raises(BenchmarkError, match=r"no\.tflite: .*refuse"):
+        run_worker(("latency", str(path)), 60)
+
+
+def test_importing_the_bench_leaves_tensorflow_alone() -> None:
+    program = (
+        "import sys, edgeface.bench.run, edgeface.report.tables; "
+        "print(sorted({'tensorflow', 'tf_keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    settings = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    command = ["git", "-C", str(folder), *settings, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_commit_is_that_of_the_package_and_says_if_files_differ(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    assert source_commit(package) == "unknown"
+    git(tmp_path, "init", "--quiet")
+    assert source_commit(package) == "unknown"  # in a repository that does not hold it
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert source_commit(package) == commit
+    (tmp_path / "result.json").write_text("")
+    assert source_commit(package) == commit
+    (package / "__init__.py").write_text("changed")
+    assert source_commit(package) == f"{commit}-dirty"

@@ -1,0 +1,193 @@
+"""The figures of `model.metrics`, against arithmetic written out and against theory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeface.errors import DataError, EdgefaceError, ModelError
+from edgeface.model.metrics import confusion_counts, quality_metrics
+from edgeface.types import Metric
+
+# true: 4 male, 6 female; said: 3 of the males right, 4 of the females right
+GENDER = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+P_FEMALE = [0.1, 0.2, 0.49, 0.9, 0.5, 0.6, 0.7, 1.0, 0.3, 0.0]
+AGE_TRUE = [20.0] * 10
+AGE_PRED = [20.0, 21, 19, 20, 20, 20, 24, 20, 20, 17]
+
+
+def figures(**changes: Any) -> dict[str, Metric]:
+    given = {"p_female": P_FEMALE, "gender": GENDER, "age_pred": AGE_PRED, "age_true": AGE_TRUE}
+    return {metric.name: metric for metric in quality_metrics(**{**given, **changes})}
+
+
+def test_values_are_the_arithmetic_of_the_confusion_matrix() -> None:
+    values = {name: metric.value for name, metric in figures().items()}
+    expected = {
+        "accuracy": (3 + 4) / 10,
+        "precision_male": 3 / (3 + 2),
+        "recall_male": 3 / 4,
+        "f1_male": 2 * (3 / 5) * (3 / 4) / (3 / 5 + 3 / 4),
+        "precision_female": 4 / (4 + 1),
+        "recall_female": 4 / 6,
+        "f1_female": 2 * (4 / 5) * (4 / 6) / (4 / 5 + 4 / 6),
+        "mae": (1 + 1 + 4 + 3) / 10,
+        "rmse": math.sqrt((1 + 1 + 16 + 9) / 10),
+    }
+    assert list(values) == list(expected)
+    np.testing.assert_allclose(list(values.values()), list(expected.values()), rtol=1e-12)
+
+
+def test_confusion_has_the_truth_in_rows() -> None:
+    counts = confusion_counts(p_female=P_FEMALE, gender=GENDER)
+    np.testing.assert_array_equal(counts, [[3, 1], [2, 4]])
+    assert counts.dtype == np.int64
+
+
+def test_half_counts_as_female() -> None:
+    assert figures(p_female=[0.5] * 10)["recall_female"].value == 1.0
+    assert figures(p_female=[np.nextafter(0.5, 0)] * 10)["recall_female"].value == 0.0
+
+
+def test_a_class_never_predicted_has_precision_zero_and_no_nan() -> None:
+    found = figures(p_female=[0.0] * 10)
+    assert found["precision_female"].value == 0.0
+    assert found["f1_female"].value == 0.0
+    assert found["recall_male"].value == 1.0
+
+
+def test_a_class_that_is_not_there_has_recall_zero() -> None:
+    found = figures(gender=[0] * 10)
+    assert found["recall_female"].value == 0.0
+    assert found["recall_female"].high == 0.0
+
+
+def test_perfect_predictions_have_intervals_without_width() -> None:
+    found = figures(p_female=[float(g) for g in GENDER], age_pred=AGE_TRUE)
+    assert (found["accuracy"].low, found["accuracy"].high) == (1.0, 1.0)
+    assert (found["rmse"].low, found["rmse"].high) == (0.0, 0.0)
+
+
+def test_interval_of_accuracy_is_as_wide_as_the_binomial_says() -> None:
+    # 1.96 standard deviations of a mean of n coin flips; 15 % for the noise of 4,000 resamples
+    # at the tails, whose own standard deviation is about 2.5 %
+    n, accuracy = 2000, 0.9
+    wrong = np.arange(n) < (1 - accuracy) * n
+    metric = figures(
+        p_female=wrong.astype(float),
+        gender=np.zeros(n, int),
+        age_pred=np.zeros(n),
+        age_true=np.zeros(n),
+        resamples=4000,
+    )["accuracy"]
+    half_width = 1.96 * math.sqrt(accuracy * (1 - accuracy) / n)
+    assert metric.value == pytest.approx(accuracy)
+    assert metric.value - metric.low == pytest.approx(half_width, rel=0.15)
+    assert metric.high - metric.value == pytest.approx(half_width, rel=0.15)
+
+
+def test_interval_is_that_of_a_plain_bootstrap_loop() -> None:
+    # the same draws, 7 chunks and a remainder, by the slowest way there is
+    resamples, seed = 377, 5
+    rng = np.random.default_rng(seed)
+    errors = np.abs(np.subtract(AGE_PRED, AGE_TRUE))
+    drawn = np.concatenate([rng.integers(10, size=(rows, 10)) for rows in [50] * 7 + [27]])
+    means = [errors[row].mean() for row in drawn]
+    mae = figures(seed=seed, resamples=resamples)["mae"]
+    np.testing.assert_allclose(
+        [mae.low, mae.high], [np.percentile(means, 2.5), np.percentile(means, 97.5)], rtol=1e-12
+    )
+
+
+def test_one_seed_gives_one_interval_and_another_seed_another() -> None:
+    assert figures(seed=3) == figures(seed=3)
+    assert figures(seed=3)["mae"].low != figures(seed=4)["mae"].low
+
+
+def test_every_metric_names_its_unit_and_images() -> None:
+    for metric in figures().values():
+        assert metric.n == 10
+        assert (metric.task, metric.unit) in {("gender", "ratio"), ("age", "years")}
+
+
+faces = st.lists(
+    st.tuples(
+        st.floats(0, 1),
+        st.integers(0, 1),
+        st.floats(-50, 200),
+        st.floats(0, 116),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(faces=faces, seed=st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_bounds_and_identities(faces: list[tuple[float, int, float, float]], seed: int) -> None:
+    p_female, gender, age_pred, age_true = map(list, zip(*faces, strict=True))
+    found = figures(
+        p_female=p_female,
+        gender=gender,
+        age_pred=age_pred,
+        age_true=age_true,
+        seed=seed,
+        resamples=60,
+    )
+    for metric in found.values():
+        assert math.isfinite(metric.value)
+        assert 0 <= metric.low <= metric.high
+        assert metric.unit == "years" or max(metric.value, metric.high) <= 1
+    value = {name: metric.value for name, metric in found.items()}
+    share_female = np.mean(gender)
+    assert value["accuracy"] == pytest.approx(
+        share_female * value["recall_female"] + (1 - share_female) * value["recall_male"]
+    )
+    for name in ("male", "female"):
+        precision, recall = value[f"precision_{name}"], value[f"recall_{name}"]
+        total = precision + recall
+        harmonic = 2 * precision * recall / total if total else 0.0
+        assert value[f"f1_{name}"] == pytest.approx(harmonic)
+    worst = np.abs(np.subtract(age_pred, age_true)).max()
+    slack = 1e-9 * (1 + worst)
+    assert value["mae"] <= value["rmse"] + slack
+    assert value["rmse"] <= worst + slack
+
+
+@given(
+    pairs=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=30),
+)
+def test_confusion_counts_every_image_once(pairs: list[tuple[float, int]]) -> None:
+    p_female, gender = map(list, zip(*pairs, strict=True))
+    counts = confusion_counts(p_female=p_female, gender=gender)
+    assert counts.sum() == len(pairs)
+    np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(gender, minlength=2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"p_female": [0.5] * 9}, DataError, "p_female has 9 values and gender 10"),
+        ({"age_pred": [1.0] * 11}, DataError, "age_pred has 11 values"),
+        ({"p_female": [[0.5]] * 10}, DataError, r"shape \(10, 1\)"),
+        ({"gender": []}, DataError, "at least one image"),
+        ({"gender": [0] * 9 + [2]}, DataError, "gender of image 9 is 2"),
+        ({"gender": [0.5] * 10}, DataError, "gender of image 0 is 0.5"),
+        ({"age_true": [-1.0] * 10}, DataError, "age_true of image 0 is -1"),
+        ({"age_true": [math.nan] * 10}, DataError, "age_true of image 0 is nan"),
+        ({"p_female": [0.5, math.nan] * 5}, ModelError, "p_female of image 1 is nan"),
+        ({"p_female": [1.01] * 10}, ModelError, "expected a number from 0 to 1"),
+        ({"age_pred": [math.inf] * 10}, ModelError, "age_pred of image 0 is inf"),
+        ({"resamples": 0}, ValueError, "resamples is 0"),
+    ],
+)
+def test_errors_say_which_image_and_what_was_expected(
+    changes: dict[str, Any], error: type[EdgefaceError], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        figures(**changes)

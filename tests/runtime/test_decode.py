@@ -1,0 +1,105 @@
+"""`decode` against softmax and sigmoid written out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, List, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgeface.errors import ArtifactError
+from edgeface.runtime.decode import decode, expectation, sigmoid
+from edgeface.types import Contract, HeadSpec, ImageSpec, TensorSpec
+
+INPUT = TensorSpec("image", (1, 8, 8, 3), "float32")
+AGE = HeadSpec(name="age", kind="expectation", tensor="a", bins=(0.0, 10.0, 30.0), unit="years")
+GENDER = HeadSpec(name="gender", kind="binary", tensor="g", classes=("male", "female"))
+SMILE = HeadSpec(name="smile", kind="regression", tensor="s", unit="ratio")
+
+
+def contract_of(outputs: Sequence[TensorSpec], heads: Sequence[HeadSpec]) -> Contract:
+    return Contract(ImageSpec(8), INPUT, tuple(outputs), tuple(heads))
+
+
+def softmax_mean(logits: Sequence[float], bins: Sequence[float]) -> float:
+    weights = [math.exp(logit) for logit in logits]
+    mean = sum(weight * value for weight, value in zip(weights, bins))  # noqa: B905
+    return mean / sum(weights)
+
+
+def test_three_kinds_of_heads_in_a_batch() -> None:
+    outputs = [
+        TensorSpec("g", (1, 1), "int8", 0.1, 10),
+        TensorSpec("s", (1, 1), "float32"),
+        TensorSpec("a", (1, 3), "uint8", 0.5, 128),
+    ]
+    raw: List[NDArray[Any]] = [
+        np.array([[10], [30]], np.int8),
+        np.array([[0.25], [-1.0]], np.float32),
+        np.array([[128, 130, 132], [255, 0, 0]], np.uint8),
+    ]
+    values = decode(raw, contract_of(outputs, [AGE, GENDER, SMILE]))
+    assert list(values) == ["age", "gender", "smile"]
+    # (10 - 10) * 0.1 = 0 and (30 - 10) * 0.1 = 2
+    np.testing.assert_allclose(values["gender"], [0.5, 1 / (1 + math.exp(-2.0))], rtol=1e-12)
+    # (128, 130, 132 - 128) * 0.5 = 0, 1, 2; (255 - 128) * 0.5 = 63.5 against -64
+    expected = [softmax_mean([0, 1, 2], AGE.bins), 0.0]
+    np.testing.assert_allclose(values["age"], expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(values["smile"], [0.25, -1.0])
+    assert all(array.dtype == np.float64 for array in values.values())
+
+
+@given(logits=st.lists(st.floats(-50, 50), min_size=3, max_size=3))
+def test_expectation_is_the_softmax_mean_and_stays_within_the_bins(logits: List[float]) -> None:
+    value = float(expectation(np.array([logits]), AGE.bins)[0])
+    assert value == pytest.approx(softmax_mean(logits, AGE.bins), rel=1e-9, abs=1e-12)
+    assert 0.0 <= value <= 30.0 + 1e-9
+
+
+@given(shift=st.floats(-1e4, 1e4))
+def test_expectation_does_not_depend_on_a_shift(shift: float) -> None:
+    logits = np.array([[0.5, -1.0, 2.0]])
+    np.testing.assert_allclose(
+        expectation(logits + shift, AGE.bins), expectation(logits, AGE.bins), rtol=1e-9
+    )
+
+
+@given(x=st.floats(-30, 30))
+def test_sigmoid_is_the_logistic_function_and_symmetric(x: float) -> None:
+    p, q = sigmoid(np.array([x, -x]))
+    assert p == pytest.approx(1 / (1 + math.exp(-x)), rel=1e-12)
+    assert p + q == pytest.approx(1.0, abs=1e-15)
+
+
+def test_extreme_logits_do_not_overflow() -> None:  # a warning would be an error
+    np.testing.assert_array_equal(sigmoid(np.array([-1e4, 0.0, 1e4])), [0.0, 0.5, 1.0])
+    extreme = np.array([[1e4, 0.0, -1e4], [-1e4, -1e4, 1e4]])
+    np.testing.assert_array_equal(expectation(extreme, AGE.bins), [0.0, 30.0])
+
+
+def test_an_empty_batch_gives_empty_values() -> None:
+    outputs = [TensorSpec("a", (1, 3), "float32"), TensorSpec("g", (1, 1), "float32")]
+    raw = [np.empty((0, 3), np.float32), np.empty((0, 1), np.float32)]
+    values = decode(raw, contract_of(outputs, [AGE, GENDER]))
+    assert values["age"].shape == values["gender"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ([], "found 0 outputs, expected 1"),
+        ([np.zeros((2, 4), np.float32)], r"head age: found values of shape \[2, 4\], expected"),
+        ([np.zeros(3, np.float32)], r"head age: found values of shape \[3\], expected \[B, 3\]"),
+        ([np.zeros((1, 3), np.int8)], "tensor a: found int8 values, expected float32"),
+        ([np.full((1, 3), np.nan, np.float32)], "tensor a: found values that are not finite"),
+        ([np.full((1, 3), np.inf, np.float32)], "tensor a: found values that are not finite"),
+    ],
+)
+def test_outputs_that_are_not_the_contracts_are_refused(raw: List[NDArray[Any]], text: str) -> None:
+    contract = contract_of([TensorSpec("a", (1, 3), "float32")], [AGE])
+    with pytest.raises(ArtifactError, match=text):
+        decode(raw, contract)

@@ -1,0 +1,242 @@
+"""The command line: parse, call, print. Nothing else in edgeface prints or exits.
+
+Data goes to stdout, talk and progress to stderr. Exit status 0; 1 for an `EdgefaceError`; 2 for
+usage and configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgeface import __version__
+from edgeface.errors import ConfigError, EdgefaceError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Take a face-attribute model to phones and Raspberry Pis, and prove that it is as good.",
+)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of faces named <age>_<gender>_<race>_<date>.jpg."),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; the boundary where an error becomes one line and an exit status."""
+    try:
+        app(args=arguments, prog_name="edgeface")
+    except ConfigError as err:
+        print(f"edgeface: {err}", file=sys.stderr)
+        sys.exit(2)
+    except EdgefaceError as err:
+        print(f"edgeface: {err}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # whoever read our output has gone; keep Python from complaining while it shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"edgeface {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def compress(
+    data: DataOption = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped recipe or a .toml file. Default: mobilenetv2 with --data, else drawn."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Starting weights: a no-top .h5 file, 'imagenet' or 'none'."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that gets the artifacts.")] = Path("exported"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace artifacts of other runs.")
+    ] = False,
+) -> None:
+    """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
+    from edgeface.config import load_recipe
+    from edgeface.console import TerminalReporter
+
+    chosen = load_recipe(recipe or ("mobilenetv2" if data else "drawn"))
+    if weights is not None:
+        chosen = replace(chosen, model=replace(chosen.model, weights=weights))
+    reporter = TerminalReporter()
+    if data is None:
+        reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
+    with _quiet_tensorflow():
+        from edgeface.pipeline import Request
+        from edgeface.pipeline import compress as run
+
+        outcome = run(Request(recipe=chosen, data=data, out=out, overwrite=overwrite), reporter)
+    for left_out in outcome.manifest.left_out:
+        reporter.say(f"left out: {left_out.id}: {left_out.reason}")
+    for artifact in outcome.artifacts:
+        print(artifact.path)
+
+
+@app.command()
+def bench(
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Artifacts (.tflite), or folders of them. Default: exported"),
+    ] = None,
+    data: DataOption = None,
+    device: Annotated[str, typer.Option(help="Where to measure: local.")] = "local",
+    against: Annotated[
+        Path | None, typer.Option(help="Baseline artifact. Default: the VGG16 float32 given.")
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Result file. Default: one in benchmarks/results."),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of the runtime.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Fresh processes a model.")] = 3,
+    min_duration_s: Annotated[float, typer.Option(help="Seconds a process, at least.")] = 10.0,
+) -> None:
+    """Measure accuracy, MAE, latency, FPS, size and memory beside VGG16."""
+    from rich.console import Console
+
+    from edgeface.bench.held_out import find_held_out
+    from edgeface.bench.protocol import BenchProtocol
+    from edgeface.bench.result import default_result_path, write_result
+    from edgeface.bench.run import bench as run
+    from edgeface.console import TerminalReporter
+    from edgeface.report.tables import bench_table, class_table
+    from edgeface.runtime.artifact import load_artifact
+
+    if device != "local":
+        raise ConfigError("--device", [f"found {device!r}, expected 'local'"])
+    try:
+        protocol = BenchProtocol(threads=threads, repeats=repeats, min_duration_s=min_duration_s)
+    except ValueError as err:
+        raise ConfigError("bench", [str(err)]) from err
+    reporter = TerminalReporter()
+    paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
+    artifacts = [load_artifact(path) for path in paths]
+    result = run(
+        artifacts,
+        protocol=protocol,
+        held_out=find_held_out(artifacts, data, reporter),
+        baseline=against.stem if against else _vgg16(artifacts),
+        reporter=reporter,
+    )
+    path = json_file or default_result_path(
+        Path("benchmarks/results"), result.started_utc, device, "bench"
+    )
+    write_result(path, result)
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(bench_table(result))
+    console.print(class_table(result))
+    reporter.say(f"result file: {path}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Artifact (.tflite with its .json beside it).")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    no_detect: Annotated[
+        bool, typer.Option("--no-detect", help="The whole picture is one face.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
+) -> None:
+    """Say age and gender of the faces in pictures."""
+    from edgeface.runtime.artifact import load_artifact
+    from edgeface.runtime.predict import open_predictor
+
+    if not no_detect:
+        raise ConfigError(
+            "predict", ["finding faces is not built yet; give face crops and --no-detect"]
+        )
+    predictor = open_predictor(load_artifact(model))
+    failed = False
+    for path in images:
+        line = _predict_one(predictor, path)
+        failed = failed or "error" in line
+        print(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line), flush=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _predict_one(predictor: Any, path: Path) -> dict[str, Any]:
+    from edgeface.runtime.predict import describe_face, predict_faces
+    from edgeface.runtime.preprocess import read_image
+
+    try:
+        values = predict_faces(predictor, [read_image(path)])
+    except EdgefaceError as err:
+        return {"image": str(path), "error": str(err)}
+    return {"image": str(path), "faces": [describe_face(values, predictor.contract, 0, None)]}
+
+
+def _in_words(line: dict[str, Any]) -> str:
+    if "error" in line:
+        return f"{line['image']}: error: {line['error']}"
+    faces = (
+        ", ".join(f"{name} {value}" for name, value in face.items() if name != "box")
+        for face in line["faces"]
+    )
+    return f"{line['image']}: {'; '.join(faces)}"
+
+
+def _model_paths(given: list[Path]) -> list[Path]:
+    paths = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(path.glob("*.tflite"))
+            if not inside:
+                raise ConfigError(
+                    f"{path}", ["holds no .tflite; make some with: edgeface compress --out DIR"]
+                )
+            paths += inside
+        else:
+            paths.append(path)
+    return list(dict.fromkeys(paths))
+
+
+def _vgg16(artifacts: list[Any]) -> str | None:
+    names = [
+        a.sidecar.name
+        for a in artifacts
+        if a.sidecar.backbone == "vgg16" and a.sidecar.scheme == "float32"
+    ]
+    return names[0] if len(names) == 1 else None
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow's own log lines off the terminal; errors still come as exceptions."""
+    import logging
+
+    before = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow loads; changes no result
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+        else:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = before

@@ -1,0 +1,282 @@
+"""What a recipe can say: TOML in, frozen dataclasses out, every problem reported at once.
+
+Defaults live here and nowhere else. Stages never see `Recipe`; the pipeline hands each its own
+small spec.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from edgeface.errors import ConfigError
+from edgeface.records import RecordError, from_mapping
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise ValueError(problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """How images are divided, and how many faces are drawn where no folder is given.
+
+    Attributes:
+        validation_ratio: share of images that choose the best epoch.
+        test_ratio: share of images that only the final figures see.
+        drawn_count: faces drawn when there is no folder.
+        drawn_side_px: side of a drawn face.
+
+    Source:
+        70/10/20: issue "First light"; the published systems have no validation split.
+    """
+
+    validation_ratio: float = 0.1
+    test_ratio: float = 0.2
+    drawn_count: int = 4000
+    drawn_side_px: int = 128
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(
+            self.validation_ratio > 0 and self.test_ratio > 0,
+            "validation_ratio and test_ratio must be above 0: figures come from held-out images",
+        )
+        _require(
+            self.validation_ratio + self.test_ratio < 1,
+            f"validation_ratio + test_ratio is {self.validation_ratio + self.test_ratio:g}, "
+            "expected below 1: nothing is left to train on",
+        )
+        _require(self.drawn_count >= 50, f"drawn_count is {self.drawn_count}, expected 50 or more")
+        _require(
+            32 <= self.drawn_side_px <= 256,
+            f"drawn_side_px is {self.drawn_side_px}, expected 32 to 256",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One network: a backbone and its heads.
+
+    Attributes:
+        backbone: "mobilenetv2", or "vgg16" as in the published baseline.
+        width_ratio: width multiplier α of MobileNetV2; 1 for VGG16.
+        side_px: height and width of the input.
+        age_head: "expectation" over bins 0..100 years, or linear "regression".
+        dropout_ratio: before the heads.
+        weights: "imagenet" (downloaded by Keras), "none" (random), or the path of a file.
+
+    Source:
+        α and sides with published ImageNet weights: tf_keras.applications.MobileNetV2.
+    """
+
+    backbone: Literal["mobilenetv2", "vgg16"] = "mobilenetv2"
+    width_ratio: float = 1.0
+    side_px: int = 128
+    age_head: Literal["expectation", "regression"] = "expectation"
+    dropout_ratio: float = 0.2
+    weights: str = "imagenet"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(
+            0.1 <= self.width_ratio <= 2, f"width_ratio is {self.width_ratio}, expected 0.1 to 2"
+        )
+        _require(
+            self.backbone != "vgg16" or self.width_ratio == 1,
+            f"width_ratio is {self.width_ratio}, expected 1: VGG16 has no width multiplier",
+        )
+        _require(
+            32 <= self.side_px <= 512 and self.side_px % 32 == 0,
+            f"side_px is {self.side_px}, expected a multiple of 32 from 32 to 512",
+        )
+        _require(
+            0 <= self.dropout_ratio < 1,
+            f"dropout_ratio is {self.dropout_ratio}, expected 0 up to 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """What training does to a face so that the network does not learn it by heart.
+
+    Attributes:
+        flip: mirror half of the faces.
+        scale_ratio: zoom by a factor from 1 - this to 1 + this.
+        shift_ratio: move by up to this share of the side.
+        rotate_degrees: turn by up to this much either way.
+        light_ratio: multiply and offset brightness, and scale contrast, by up to this share.
+
+    Source:
+        chosen: the variations that hand-held cameras show; sizes tried in benchmarks/LOG.md.
+    """
+
+    flip: bool = True
+    scale_ratio: float = 0.12
+    shift_ratio: float = 0.06
+    rotate_degrees: float = 10.0
+    light_ratio: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("scale_ratio", "shift_ratio", "light_ratio"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"{name} is {value}, expected 0 up to 1")
+        _require(
+            0 <= self.rotate_degrees <= 180,
+            f"rotate_degrees is {self.rotate_degrees}, expected 0 to 180",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """One run of training.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: images a step.
+        optimizer: "adamw" (decoupled weight decay) or "adam".
+        learning_rate: its peak.
+        schedule: "cosine" to zero after a linear warm-up, or "constant".
+        warmup_ratio: share of all steps that warm up (cosine only).
+        weight_decay: of AdamW; normalisation parameters and biases are left out.
+        label_smoothing_ratio: of the gender labels.
+        age_sigma_years: width of the soft age label over the bins (expectation head only).
+        age_weight: weight of the age loss beside the gender loss, which has 1.
+        batch_norm_momentum: of the moving statistics.
+        augment: see `AugmentSpec`.
+
+    Source:
+        Learning rate, decay, σ: the plain fine-tune described in issue 5, repeated in
+        benchmarks/LOG.md. Momentum 0.95: Keras's 0.999 keeps ImageNet's statistics for
+        thousands of steps.
+    """
+
+    epochs: int = 16
+    batch_size: int = 64
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = 1.2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_ratio: float = 0.05
+    weight_decay: float = 0.02
+    label_smoothing_ratio: float = 0.05
+    age_sigma_years: float = 2.0
+    age_weight: float = 0.5
+    batch_norm_momentum: float = 0.95
+    augment: AugmentSpec = AugmentSpec()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more")
+        _require(self.batch_size >= 2, f"batch_size is {self.batch_size}, expected 2 or more")
+        for name in ("learning_rate", "age_sigma_years", "age_weight"):
+            value = getattr(self, name)
+            _require(value > 0, f"{name} is {value}, expected above 0")
+        for name in ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"{name} is {value}, expected 0 up to 1")
+        _require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}, expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSpec:
+    """How many expansion channels go.
+
+    Attributes:
+        pruning_ratio: share of each block's expansion channels to remove; 0 prunes nothing.
+        round_to: channels left are a multiple of this.
+        fine_tune: the training after the cut.
+
+    Source:
+        Multiples of 8: kernels work on tiles of 8 or more channels (docs/field.md, Torch-Pruning).
+    """
+
+    pruning_ratio: float = 0.3
+    round_to: int = 8
+    fine_tune: TrainSpec = TrainSpec(epochs=8, learning_rate=4e-4)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(
+            0 <= self.pruning_ratio < 1,
+            f"pruning_ratio is {self.pruning_ratio}, expected 0 up to 1",
+        )
+        _require(self.round_to >= 1, f"round_to is {self.round_to}, expected 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSpec:
+    """How int8 ranges are found.
+
+    Attributes:
+        calibration_images: from the training split.
+
+    Source:
+        300 images: 100 to 500 is what the quantizer's own guide asks for (docs/field.md, AEQ).
+    """
+
+    calibration_images: int = 300
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(
+            self.calibration_images >= 8,
+            f"calibration_images is {self.calibration_images}, expected 8 or more",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that `edgeface compress` needs to know, apart from where the faces are."""
+
+    description: str = ""
+    seed: int = 1
+    data: DataSpec = DataSpec()
+    model: ModelSpec = ModelSpec()
+    train: TrainSpec = TrainSpec()
+    prune: PruneSpec = PruneSpec()
+    quantize: QuantizeSpec = QuantizeSpec()
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("edgeface") / "recipes"
+    return tuple(
+        sorted(
+            entry.name.removesuffix(".toml")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".toml")
+        )
+    )
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe: a shipped name, or the path of a `.toml` file.
+
+    Raises:
+        ConfigError: no such recipe, not TOML, or not a recipe; lists every problem.
+    """
+    shipped = shipped_recipes()
+    if name_or_path in shipped:
+        text = (resources.files("edgeface") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
+    else:
+        path = Path(name_or_path)
+        if path.suffix != ".toml" or not path.is_file():
+            raise ConfigError(
+                f"recipe {name_or_path!r}",
+                [f"not found; give the path of a .toml file or one of {', '.join(shipped)}"],
+            )
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as err:
+            raise ConfigError(f"recipe {name_or_path}", [f"cannot be read: {err}"]) from err
+    try:
+        return from_mapping(Recipe, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"recipe {name_or_path}", [f"not TOML: {err}"]) from err
+    except RecordError as err:
+        raise ConfigError(f"recipe {name_or_path}", err.problems) from err

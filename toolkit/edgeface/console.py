@@ -1,0 +1,60 @@
+"""What the user sees while edgeface works: lines and progress bars on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from edgeface.types import Advance
+
+
+class TerminalReporter:
+    """Shows lines and progress bars with the time left on stderr."""
+
+    def __init__(self) -> None:
+        """Open stderr."""
+        self._console = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self._console.print(text, markup=False)
+
+    def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
+        """Show a bar; where stderr is no terminal, the notes are printed as lines instead."""
+        return self._bar(label, total)
+
+    @contextmanager
+    def _bar(self, label: str, total: int) -> Iterator[Advance]:
+        progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        with progress:
+            bar = progress.add_task(label, total=total, note="")
+
+            def advance(steps: int, note: str = "") -> None:
+                if note:
+                    progress.update(bar, advance=steps, note=note)
+                    if progress.disable:
+                        self.say(f"{label}: {note}")
+                else:
+                    progress.update(bar, advance=steps)
+
+            yield advance

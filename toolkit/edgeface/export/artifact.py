@@ -1,0 +1,130 @@
+"""Writing an artifact: `NAME.tflite` and the sidecar `NAME.json` that a device trusts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeface.config import ModelSpec
+from edgeface.errors import ArtifactError, ExportError
+from edgeface.export.flatbuffer import read_signature
+from edgeface.model.heads import head_specs
+from edgeface.records import write_bytes, write_json
+from edgeface.runtime.artifact import Artifact, load_artifact
+from edgeface.runtime.interpreter import open_model
+from edgeface.runtime.selftest import make_golden
+from edgeface.types import (
+    SIDECAR_SCHEMA_VERSION,
+    Contract,
+    ImageSpec,
+    Provenance,
+    Quality,
+    Scheme,
+    Sidecar,
+)
+
+# Largest difference of one raw output that is still the same model on another machine.
+# Source: int8: kernels of two builds may round a requantization differently, one step each at the
+# last layers; float32: sums in another order, measured below 1e-4 on logits of about 10.
+GOLDEN_TOLERANCE = {"int8": 2.0, "float32": 1e-2}
+
+
+def artifact_name(spec: ModelSpec, *, pruning_ratio: float, scheme: Scheme) -> str:
+    """Name an artifact so that the name can be read: backbone, width, side, pruned, scheme."""
+    pruned = f"-p{round(100 * pruning_ratio)}" if pruning_ratio else ""
+    width = round(100 * spec.width_ratio)
+    return f"{spec.backbone}-a{width}-{spec.side_px}px{pruned}-{scheme}"
+
+
+def make_artifact(
+    content: bytes,
+    *,
+    path: Path,
+    spec: ModelSpec,
+    scheme: Scheme,
+    golden_images: Sequence[NDArray[np.uint8]],
+    provenance: Provenance,
+    licence: str,
+) -> Artifact:
+    """Put a `.tflite` and all that a device must know about it together, in memory.
+
+    Args:
+        content: the flatbuffer.
+        path: where its `.tflite` will be; the stem is the name.
+        spec: of the network.
+        scheme: of the file.
+        golden_images: uint8 [H, W, 3] RGB, free to be given away.
+        provenance: how it was made.
+        licence: of the weights, in words.
+
+    Raises:
+        ExportError: the file lacks a head's output.
+    """
+    heads = head_specs(spec)
+    signature = read_signature(content)
+    missing = [head.name for head in heads if head.name not in signature.outputs]
+    if missing:
+        raise ExportError(f"{path.stem}: has no output for {', '.join(missing)}")
+    contract = Contract(
+        image=ImageSpec(side_px=spec.side_px),
+        input=signature.input,
+        outputs=tuple(signature.outputs[head.name] for head in heads),
+        heads=tuple(replace(head, tensor=signature.outputs[head.name].name) for head in heads),
+    )
+    model = open_model(content, where=path.name)
+    sidecar = Sidecar(
+        schema_version=SIDECAR_SCHEMA_VERSION,
+        name=path.stem,
+        backbone=spec.backbone,
+        scheme=scheme,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        contract=contract,
+        golden=make_golden(model, golden_images, contract, GOLDEN_TOLERANCE[scheme]),
+        provenance=provenance,
+        quality=None,
+        licence=licence,
+    )
+    return Artifact(path=path, content=content, sidecar=sidecar)
+
+
+def with_quality(artifact: Artifact, quality: Quality) -> Artifact:
+    """The same artifact with its measured quality in the sidecar."""
+    return replace(artifact, sidecar=replace(artifact.sidecar, quality=quality))
+
+
+def write_artifact(artifact: Artifact) -> None:
+    """Write both files; the sidecar last, so that a half-written pair is never taken for whole.
+
+    Raises:
+        ExportError: the folder cannot be written.
+    """
+    try:
+        write_bytes(artifact.path, artifact.content)
+        write_json(artifact.path.with_suffix(".json"), artifact.sidecar)
+    except OSError as err:
+        raise ExportError(f"{artifact.path}: cannot be written: {err.strerror}") from err
+
+
+def refuse_to_overwrite(path: Path, run_id: str) -> None:
+    """Stop before work is done that would replace somebody's artifact.
+
+    Raises:
+        ExportError: `path` holds an artifact of another run.
+    """
+    if not path.exists():
+        return
+    try:
+        same_run = load_artifact(path).sidecar.provenance.run_id == run_id
+    except ArtifactError:
+        same_run = False
+    if not same_run:
+        raise ExportError(
+            f"{path}: is there already and was made by another run; give --overwrite to replace "
+            "it, or another --out"
+        )

@@ -1,0 +1,120 @@
+"""Checkpoints that survive a kill at any moment: each is whole before it is pointed at.
+
+`state.json` names the checkpoint to go on from and the best one so far. It is replaced last, so a
+kill loses at most the epoch it interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from edgeface.errors import ModelError
+from edgeface.records import RecordError, from_mapping, write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """What one epoch reached.
+
+    Attributes:
+        epoch: 1 for the first.
+        train_loss: mean over the epoch's batches, augmented, so not comparable with validation.
+        validation_age_mae_years: on the validation split.
+        validation_gender_accuracy_ratio: on the validation split, 0 to 1.
+        score: lower is better; see `training.YEARS_PER_GENDER_POINT`.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_age_mae_years: float
+    validation_gender_accuracy_ratio: float
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    run_id: str
+    latest: str
+    best: str
+    history: tuple[EpochRecord, ...]
+
+
+class Checkpoints:
+    """The checkpoints of one training, in one folder."""
+
+    def __init__(self, folder: Path, run_id: str, model: Any, optimizer: Any) -> None:
+        """Look at what an earlier run left.
+
+        Raises:
+            ModelError: the folder cannot be made, or belongs to another run.
+        """
+        self._folder = folder
+        self._run_id = run_id
+        self._training = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        self._weights = tf.train.Checkpoint(model=model)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise ModelError(f"checkpoint folder {folder}: cannot be made: {err}") from err
+        self._state = self._read()
+
+    def restore(self) -> tuple[EpochRecord, ...]:
+        """Bring model and optimizer to the last whole epoch; empty history if there is none."""
+        if self._state is None:
+            return ()
+        self._load(self._training, self._state.latest)
+        return self._state.history
+
+    def save(self, record: EpochRecord) -> tuple[EpochRecord, ...]:
+        """Keep this epoch, and its weights apart if it is the best so far."""
+        earlier = self._state
+        history = (*(earlier.history if earlier else ()), record)
+        latest = f"epoch-{record.epoch:04d}"
+        best = f"best-{record.epoch:04d}"
+        is_best = record.score == min(r.score for r in history)
+        self._training.write(str(self._folder / latest))
+        if is_best or earlier is None:
+            self._weights.write(str(self._folder / best))
+        else:
+            best = earlier.best
+        self._state = _State(run_id=self._run_id, latest=latest, best=best, history=history)
+        write_json(self._folder / "state.json", self._state)
+        for file in self._folder.iterdir():
+            if file.name.split(".")[0] not in (latest, best, "state"):
+                file.unlink()
+        return history
+
+    def restore_best(self) -> None:
+        """Bring the model to the weights of its best epoch."""
+        if self._state is not None:
+            self._load(self._weights, self._state.best)
+
+    def _load(self, checkpoint: Any, name: str) -> None:
+        try:
+            checkpoint.read(str(self._folder / name)).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as err:
+            reason = str(err).splitlines()[0]
+            raise ModelError(
+                f"checkpoint {self._folder / name}: does not fit this model: {reason}; "
+                "delete the folder to start again"
+            ) from err
+
+    def _read(self) -> _State | None:
+        file = self._folder / "state.json"
+        if not file.exists():
+            return None
+        try:
+            state = from_mapping(_State, json.loads(file.read_text("utf-8")))
+        except (RecordError, ValueError, OSError) as err:
+            raise ModelError(f"{file}: not a checkpoint state: {err}; delete the folder") from err
+        if state.run_id != self._run_id:
+            raise ModelError(
+                f"{self._folder}: holds the checkpoints of another run ({state.run_id[:12]}, "
+                f"expected {self._run_id[:12]}); delete the folder or choose another --out"
+            )
+        return state

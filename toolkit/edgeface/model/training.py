@@ -1,0 +1,216 @@
+"""Training one model: before pruning and after it, a checkpoint each epoch, resumable.
+
+In: a built model, training and validation faces. Out: the same model with the weights of its best
+validation epoch, and the history. Nothing is measured on training images.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from numpy.typing import NDArray
+
+from edgeface.config import TrainSpec
+from edgeface.data.batches import plain_batches, training_batches
+from edgeface.data.faces import Faces
+from edgeface.errors import ModelError
+from edgeface.model.checkpoint import Checkpoints, EpochRecord
+from edgeface.model.heads import decode_outputs, losses, training_targets
+from edgeface.model.networks import set_batch_norm_momentum
+from edgeface.types import Advance, HeadSpec, Reporter
+
+# chosen: a point of gender accuracy weighs as much as 0.2 years of MAE when the best epoch is
+# picked, because between epochs the two differ by about these amounts.
+YEARS_PER_GENDER_POINT = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTask:
+    """What one training works on and where its checkpoints go.
+
+    Attributes:
+        label: for the progress bar, e.g. "fine-tune".
+        heads: of the model.
+        train: faces of the training split.
+        validation: faces of the validation split; they pick the best epoch.
+        folder: of the checkpoints.
+        run_id: digest of all that determines this training.
+        seed: of order and augmentation.
+    """
+
+    label: str
+    heads: tuple[HeadSpec, ...]
+    train: Faces
+    validation: Faces
+    folder: Path
+    run_id: str
+    seed: int
+
+
+def fine_tune(
+    model: Any, task: TrainingTask, spec: TrainSpec, reporter: Reporter
+) -> tuple[EpochRecord, ...]:
+    """Train a model; go on where an interrupted run of the same task stopped.
+
+    Args:
+        model: tf_keras model with one output a head; left with its best epoch's weights.
+        task: faces, folder, seed.
+        spec: epochs, optimizer, augmentation.
+        reporter: shows progress with time left.
+
+    Returns:
+        One record an epoch.
+
+    Raises:
+        ModelError: too few images for one batch, a loss that is not finite (the last good
+            checkpoint stays), or a checkpoint folder of another run.
+    """
+    steps = len(task.train) // spec.batch_size
+    if steps == 0:
+        raise ModelError(
+            f"{task.label}: {len(task.train)} training images do not fill a batch of "
+            f"{spec.batch_size}; give more images or lower batch_size in the recipe"
+        )
+    set_batch_norm_momentum(model, spec.batch_norm_momentum)
+    optimizer = _optimizer(spec, steps)
+    optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(task.folder, task.run_id, model, optimizer)
+    history = checkpoints.restore()
+    if history:
+        reporter.say(f"{task.label}: goes on after epoch {len(history)} of {spec.epochs}")
+    images = tf.constant(task.train.images)
+    targets = {
+        name: tf.constant(target)
+        for name, target in training_targets(task.train, task.heads, spec).items()
+    }
+    weights = {head.name: 1.0 if head.kind == "binary" else spec.age_weight for head in task.heads}
+    model.compile(optimizer=optimizer, loss=losses(task.heads), loss_weights=weights)
+    with reporter.track(task.label, spec.epochs * steps) as advance:
+        advance(len(history) * steps)
+        for epoch in range(len(history), spec.epochs):
+            batches = training_batches(
+                images,
+                targets,
+                spec.augment,
+                batch_size=spec.batch_size,
+                seed=task.seed,
+                epoch=epoch,
+            )
+            watch = _Watch(task.label, epoch, advance)
+            model.fit(batches, epochs=1, verbose=0, callbacks=[watch])
+            record = _validate(model, task, epoch, watch.mean_loss)
+            history = checkpoints.save(record)
+            advance(0, _note(record))
+    checkpoints.restore_best()
+    return history
+
+
+def predict_faces(
+    model: Any, images: NDArray[np.uint8], heads: tuple[HeadSpec, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Run a Keras model and read its outputs as a device would.
+
+    Args:
+        model: with one output a head.
+        images: uint8 [N, side, side, 3].
+        heads: of the model.
+
+    Returns:
+        By head: float64 [N].
+    """
+    raw = model.predict(plain_batches(images), verbose=0)
+    return decode_outputs(raw, heads, images.shape[1])
+
+
+def recalibrate_batch_norm(
+    model: Any, faces: Faces, spec: TrainSpec, *, seed: int, images: int = 2048
+) -> None:
+    """Set the moving statistics anew from training images, after channels were cut.
+
+    Args:
+        model: changed in place; only its moving means and variances.
+        faces: of the training split.
+        spec: batch size and augmentation, as the statistics will be used in training.
+        seed: of the images chosen.
+        images: how many, at most.
+
+    Source:
+        He et al. 2018, AMC (arXiv 1802.03494) and TorchPruning's practice: statistics of the
+        uncut network mislead the cut one.
+    """
+    set_batch_norm_momentum(model, 0.9)
+    count = min(images, len(faces)) // spec.batch_size * spec.batch_size
+    chosen = np.random.default_rng(seed).permutation(len(faces))[:count]
+    batches = training_batches(
+        tf.constant(faces.images[chosen]),
+        {},
+        spec.augment,
+        batch_size=spec.batch_size,
+        seed=seed,
+        epoch=0,
+    )
+    for batch, _ in batches:
+        model(batch, training=True)
+
+
+def _optimizer(spec: TrainSpec, steps: int) -> Any:
+    if spec.schedule == "cosine":
+        total = spec.epochs * steps
+        warmup = max(1, round(spec.warmup_ratio * total))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            max(1, total - warmup),
+            warmup_target=spec.learning_rate,
+            warmup_steps=warmup,
+        )
+    else:
+        rate = spec.learning_rate
+    if spec.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=spec.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
+def _validate(model: Any, task: TrainingTask, epoch: int, train_loss: float) -> EpochRecord:
+    predicted = predict_faces(model, task.validation.images, task.heads)
+    mae = float(np.abs(predicted["age"] - task.validation.age_years).mean())
+    accuracy = float(((predicted["gender"] >= 0.5) == (task.validation.gender == 1)).mean())
+    return EpochRecord(
+        epoch=epoch + 1,
+        train_loss=train_loss,
+        validation_age_mae_years=mae,
+        validation_gender_accuracy_ratio=accuracy,
+        score=mae + YEARS_PER_GENDER_POINT * 100 * (1 - accuracy),
+    )
+
+
+def _note(record: EpochRecord) -> str:
+    return (
+        f"epoch {record.epoch}: validation MAE {record.validation_age_mae_years:.2f} years, "
+        f"gender {100 * record.validation_gender_accuracy_ratio:.1f} %"
+    )
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras has no types
+    """Moves the progress bar and stops training when the loss is not finite."""
+
+    def __init__(self, label: str, epoch: int, advance: Advance) -> None:
+        super().__init__()
+        self.label, self.epoch, self.advance = label, epoch, advance
+        self.mean_loss = math.nan
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.mean_loss = float((logs or {})["loss"])  # Keras's running mean over the epoch
+        if not math.isfinite(self.mean_loss):
+            raise ModelError(
+                f"{self.label}: the loss is {self.mean_loss} in epoch {self.epoch + 1}, batch "
+                f"{batch + 1}; the checkpoint of epoch {self.epoch} is kept; lower learning_rate"
+            )
+        self.advance(1)

@@ -1,0 +1,5 @@
+"""Room `report`. In: result records. Out: tables for the terminal and for Markdown.
+
+Nothing is measured here, and no number is computed that the records do not support: what was not
+measured reads "not measured".
+"""
