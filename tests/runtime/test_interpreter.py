@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from edgeface.errors import ArtifactError, DataError, DeviceError
 from edgeface.runtime.interpreter import (
     RUNTIMES,
+    LoadedModel,
     invoke,
     open_model,
     run,
@@ -125,6 +127,7 @@ def test_truncated_files_are_refused_in_one_line(int8_model: Any) -> None:
     [
         (b"", "not a .tflite"),
         (b"GIF89a, not a model", "not a .tflite"),
+        (b"TFL3\x1c\x00\x00\x00TFL3", "found b'\\x1c\\x00\\x00\\x00' at bytes 4 to 8"),
         (b"\x1c\x00\x00\x00TFL4" + bytes(64), "expected b'TFL3'"),
         (b"\x1c\x00\x00\x00TFL3" + bytes(64), "the TFLite runtime refuses the file"),
         (b"\xff\xff\xff\xffTFL3" + b"\xff" * 64, "the TFLite runtime refuses the file"),
@@ -205,6 +208,56 @@ def test_a_runtime_built_for_another_numpy_is_a_device_error(
     monkeypatch.setattr(importlib, "import_module", _importer(modules))
     with pytest.raises(DeviceError, match=r"\(numpy.core\).*pip install 'numpy<2'"):
         open_model(float_model.content, where="m")
+
+
+class FakeInterpreter:
+    """Holds what it was made with, and has as many inputs and outputs as asked."""
+
+    def __init__(self, inputs: int, outputs: int, **arguments: Any) -> None:
+        self.arguments = arguments
+        self.inputs, self.outputs = inputs, outputs
+
+    def allocate_tensors(self) -> None:
+        pass
+
+    def _details(self, number: int) -> List[Dict[str, Any]]:
+        shape: NDArray[np.int32] = np.array([1, 8, 8, 3], np.int32)
+        quantization = {"dtype": np.float32, "quantization": (0.0, 0)}
+        return [
+            {"name": f"t{i}", "index": i, "shape": shape, **quantization} for i in range(number)
+        ]
+
+    def get_input_details(self) -> List[Dict[str, Any]]:
+        return self._details(self.inputs)
+
+    def get_output_details(self) -> List[Dict[str, Any]]:
+        return self._details(self.outputs)
+
+
+def open_fake(
+    inputs: int, outputs: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> LoadedModel:
+    fake = SimpleNamespace(Interpreter=partial(FakeInterpreter, inputs, outputs))
+    modules = {**_runtime(0), "ai_edge_litert.interpreter": fake}
+    monkeypatch.setattr(importlib, "import_module", _importer(modules))
+    return open_model(b"\0\0\0\0TFL3", threads=threads, where="m")
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_runtime_gets_the_threads_and_the_bytes(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_fake(1, 1, threads, monkeypatch)
+    expected = {"model_content": b"\0\0\0\0TFL3", "num_threads": threads}
+    assert model.interpreter.arguments == expected
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(0, 1), (2, 1), (1, 0)])
+def test_one_input_and_some_output_are_needed(
+    inputs: int, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ArtifactError, match=f"found {inputs} inputs and {outputs} outputs"):
+        open_fake(inputs, outputs, 1, monkeypatch)
 
 
 def test_a_failing_run_is_an_artifact_error(float_model: Any) -> None:

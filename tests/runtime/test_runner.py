@@ -13,6 +13,7 @@ import pytest
 
 from edgeface.errors import DeviceError
 from edgeface.runtime import runner
+from edgeface.runtime.interpreter import LoadedModel, open_model
 from edgeface.runtime.runner import main, resident_bytes, time_runs
 
 
@@ -48,8 +49,8 @@ def test_each_run_gets_its_own_time_and_place() -> None:
         max_runs=100,
     )
     assert timing.first_inference_ms == 9
-    assert timing.warmup_ms == (5, 4)
-    assert timing.latency_ms == (3, 1, 2, 7)
+    assert list(timing.warmup_ms) == [5, 4]
+    assert list(timing.latency_ms) == [3, 1, 2, 7]
     assert left == 1
 
 
@@ -162,6 +163,39 @@ def test_resident_size_by_hand() -> None:
     assert resident_bytes("VmRSS", status) == 12 * 1024
     with pytest.raises(DeviceError, match="no VmHWM"):
         resident_bytes("VmHWM", "Name:\tx\n")
+
+
+def test_memory_is_the_peak_against_the_size_before(
+    int8_model: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    status = tmp_path / "status"
+    status.write_text("VmHWM:\t   65 kB\nVmRSS:\t   12 kB\n")
+    monkeypatch.setattr(runner, "_STATUS", status)
+    assert main(["memory", str(path)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == {"peak_rss_bytes": 65 * 1024, "baseline_rss_bytes": 12 * 1024}
+
+
+@pytest.mark.parametrize("command", ["latency", "memory"])
+def test_the_threads_reach_the_model(
+    command: str, int8_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_recorded(content: bytes, *, threads: int = 1, where: str) -> LoadedModel:
+        seen.append(threads)
+        return open_model(content, threads=threads, where=where)
+
+    seen: List[int] = []
+    monkeypatch.setattr(runner, "open_model", open_recorded)
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    brief = ["--min-duration-s", "0"] if command == "latency" else []
+    assert main([command, str(path), "--threads", "3", *brief]) == 0
+    assert seen == [3]
 
 
 def test_memory_needs_proc(

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeface import __version__
-from edgeface.errors import ConfigError, EdgefaceError
+from edgeface.errors import ConfigError, DeviceError, EdgefaceError
 
 app = typer.Typer(
     add_completion=False,
@@ -37,12 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the boundary where an error becomes one line and an exit status."""
     try:
         app(args=arguments, prog_name="edgeface")
-    except ConfigError as err:
-        print(f"edgeface: {err}", file=sys.stderr)
-        sys.exit(2)
     except EdgefaceError as err:
-        print(f"edgeface: {err}", file=sys.stderr)
-        sys.exit(1)
+        # a file name or a key of a recipe may hold a line break
+        print(f"edgeface: {' '.join(str(err).splitlines())}", file=sys.stderr)
+        sys.exit(2 if isinstance(err, ConfigError) else 1)
     except BrokenPipeError:
         # whoever read our output has gone; keep Python from complaining while it shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,14 +85,15 @@ def compress(
     if data is None:
         reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
     with _quiet_tensorflow():
-        from edgeface.pipeline import Request
-        from edgeface.pipeline import compress as run
+        with _loading_tensorflow():
+            from edgeface.pipeline import Request
+            from edgeface.pipeline import compress as run
 
         outcome = run(Request(recipe=chosen, data=data, out=out, overwrite=overwrite), reporter)
     for left_out in outcome.manifest.left_out:
         reporter.say(f"left out: {left_out.id}: {left_out.reason}")
     for artifact in outcome.artifacts:
-        print(artifact.path)
+        _print(str(artifact.path))
 
 
 @app.command()
@@ -175,9 +174,14 @@ def predict(
     for path in images:
         line = _predict_one(predictor, path)
         failed = failed or "error" in line
-        print(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line), flush=True)
+        _print(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
     if failed:
         raise typer.Exit(1)
+
+
+def _print(line: str) -> None:
+    # a byte of a file name that is not UTF-8 is printed as JSON would escape it
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
 
 
 def _predict_one(predictor: Any, path: Path) -> dict[str, Any]:
@@ -204,7 +208,7 @@ def _in_words(line: dict[str, Any]) -> str:
 def _model_paths(given: list[Path]) -> list[Path]:
     paths = []
     for path in given:
-        if path.is_dir():
+        if path.is_dir() or not path.suffix:
             inside = sorted(path.glob("*.tflite"))
             if not inside:
                 raise ConfigError(
@@ -223,6 +227,29 @@ def _vgg16(artifacts: list[Any]) -> str | None:
         if a.sidecar.backbone == "vgg16" and a.sidecar.scheme == "float32"
     ]
     return names[0] if len(names) == 1 else None
+
+
+@contextmanager
+def _loading_tensorflow() -> Iterator[None]:
+    """Say what to install if TensorFlow is missing, and drop what it writes while it loads.
+
+    Its C++ side writes to file descriptor 2 then, whatever the log level (seen with 2.21).
+    """
+    terminal = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        package = str(err.name).partition(".")[0]
+        if package == "edgeface":
+            raise
+        raise DeviceError(
+            f"compress: {package} is not installed; install with: pip install 'edgeface[train]'"
+        ) from err
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 @contextmanager

@@ -6,19 +6,28 @@ small spec.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgeface.errors import ConfigError
-from edgeface.records import RecordError, from_mapping
+from edgeface.records import RangeError, RecordError, from_mapping
 
 
-def _require(condition: bool, problem: str) -> None:
-    if not condition:
-        raise ValueError(problem)
+def _require(*checks: tuple[bool, str]) -> None:
+    problems = [problem for holds, problem in checks if not holds]
+    if problems:
+        raise RangeError(problems)
+
+
+def _in_unit_interval(spec: Any, names: tuple[str, ...]) -> list[tuple[bool, str]]:
+    values = {name: getattr(spec, name) for name in names}
+    return [
+        (0 <= value < 1, f"{name} is {value}, expected 0 up to 1") for name, value in values.items()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +51,20 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        held_out = "expected above 0: figures come from held-out images"
         _require(
-            self.validation_ratio > 0 and self.test_ratio > 0,
-            "validation_ratio and test_ratio must be above 0: figures come from held-out images",
-        )
-        _require(
-            self.validation_ratio + self.test_ratio < 1,
-            f"validation_ratio + test_ratio is {self.validation_ratio + self.test_ratio:g}, "
-            "expected below 1: nothing is left to train on",
-        )
-        _require(self.drawn_count >= 50, f"drawn_count is {self.drawn_count}, expected 50 or more")
-        _require(
-            32 <= self.drawn_side_px <= 256,
-            f"drawn_side_px is {self.drawn_side_px}, expected 32 to 256",
+            (self.validation_ratio > 0, f"validation_ratio is {self.validation_ratio}, {held_out}"),
+            (self.test_ratio > 0, f"test_ratio is {self.test_ratio}, {held_out}"),
+            (
+                self.validation_ratio + self.test_ratio < 1,
+                f"validation_ratio + test_ratio is {self.validation_ratio + self.test_ratio:g}, "
+                "expected below 1: nothing is left to train on",
+            ),
+            (self.drawn_count >= 50, f"drawn_count is {self.drawn_count}, expected 50 or more"),
+            (
+                32 <= self.drawn_side_px <= 256,
+                f"drawn_side_px is {self.drawn_side_px}, expected 32 to 256",
+            ),
         )
 
 
@@ -84,19 +94,19 @@ class ModelSpec:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require(
-            0.1 <= self.width_ratio <= 2, f"width_ratio is {self.width_ratio}, expected 0.1 to 2"
-        )
-        _require(
-            self.backbone != "vgg16" or self.width_ratio == 1,
-            f"width_ratio is {self.width_ratio}, expected 1: VGG16 has no width multiplier",
-        )
-        _require(
-            32 <= self.side_px <= 512 and self.side_px % 32 == 0,
-            f"side_px is {self.side_px}, expected a multiple of 32 from 32 to 512",
-        )
-        _require(
-            0 <= self.dropout_ratio < 1,
-            f"dropout_ratio is {self.dropout_ratio}, expected 0 up to 1",
+            (
+                0.1 <= self.width_ratio <= 2,
+                f"width_ratio is {self.width_ratio}, expected 0.1 to 2",
+            ),
+            (
+                self.backbone != "vgg16" or self.width_ratio == 1,
+                f"width_ratio is {self.width_ratio}, expected 1: VGG16 has no width multiplier",
+            ),
+            (
+                32 <= self.side_px <= 512 and self.side_px % 32 == 0,
+                f"side_px is {self.side_px}, expected a multiple of 32 from 32 to 512",
+            ),
+            *_in_unit_interval(self, ("dropout_ratio",)),
         )
 
 
@@ -123,12 +133,13 @@ class AugmentSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("scale_ratio", "shift_ratio", "light_ratio"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"{name} is {value}, expected 0 up to 1")
+        ratios = ("scale_ratio", "shift_ratio", "light_ratio")
         _require(
-            0 <= self.rotate_degrees <= 180,
-            f"rotate_degrees is {self.rotate_degrees}, expected 0 to 180",
+            *_in_unit_interval(self, ratios),
+            (
+                0 <= self.rotate_degrees <= 180,
+                f"rotate_degrees is {self.rotate_degrees}, expected 0 to 180",
+            ),
         )
 
 
@@ -171,15 +182,23 @@ class TrainSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more")
-        _require(self.batch_size >= 2, f"batch_size is {self.batch_size}, expected 2 or more")
-        for name in ("learning_rate", "age_sigma_years", "age_weight"):
-            value = getattr(self, name)
-            _require(value > 0, f"{name} is {value}, expected above 0")
-        for name in ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"{name} is {value}, expected 0 up to 1")
-        _require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}, expected 0 or more")
+        positive = {
+            name: getattr(self, name) for name in ("learning_rate", "age_sigma_years", "age_weight")
+        }
+        ratios = ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum")
+        _require(
+            (self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more"),
+            (self.batch_size >= 2, f"batch_size is {self.batch_size}, expected 2 or more"),
+            *(
+                (0 < value < math.inf, f"{name} is {value}, expected above 0 and finite")
+                for name, value in positive.items()
+            ),
+            *_in_unit_interval(self, ratios),
+            (
+                0 <= self.weight_decay < math.inf,
+                f"weight_decay is {self.weight_decay}, expected 0 or more and finite",
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +221,9 @@ class PruneSpec:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require(
-            0 <= self.pruning_ratio < 1,
-            f"pruning_ratio is {self.pruning_ratio}, expected 0 up to 1",
+            *_in_unit_interval(self, ("pruning_ratio",)),
+            (self.round_to >= 1, f"round_to is {self.round_to}, expected 1 or more"),
         )
-        _require(self.round_to >= 1, f"round_to is {self.round_to}, expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,14 +242,26 @@ class QuantizeSpec:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require(
-            self.calibration_images >= 8,
-            f"calibration_images is {self.calibration_images}, expected 8 or more",
+            (
+                self.calibration_images >= 8,
+                f"calibration_images is {self.calibration_images}, expected 8 or more",
+            )
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that `edgeface compress` needs to know, apart from where the faces are."""
+    """All that `edgeface compress` needs to know, apart from where the faces are.
+
+    Attributes:
+        description: for people.
+        seed: of everything random, 0 to 2**32 - 1 (what numpy's seeding inside Keras takes).
+        data: see `DataSpec`.
+        model: see `ModelSpec`.
+        train: see `TrainSpec`.
+        prune: see `PruneSpec`.
+        quantize: see `QuantizeSpec`.
+    """
 
     description: str = ""
     seed: int = 1
@@ -240,6 +270,10 @@ class Recipe:
     train: TrainSpec = TrainSpec()
     prune: PruneSpec = PruneSpec()
     quantize: QuantizeSpec = QuantizeSpec()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require((0 <= self.seed < 2**32, f"seed is {self.seed}, expected 0 to {2**32 - 1}"))
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -265,18 +299,20 @@ def load_recipe(name_or_path: str) -> Recipe:
         text = (resources.files("edgeface") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
     else:
         path = Path(name_or_path)
-        if path.suffix != ".toml" or not path.is_file():
-            raise ConfigError(
-                f"recipe {name_or_path!r}",
-                [f"not found; give the path of a .toml file or one of {', '.join(shipped)}"],
-            )
         try:
+            if path.suffix != ".toml" or not path.is_file():
+                raise ConfigError(
+                    f"recipe {name_or_path!r}",
+                    [f"not found; give the path of a .toml file or one of {', '.join(shipped)}"],
+                )
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as err:
             raise ConfigError(f"recipe {name_or_path}", [f"cannot be read: {err}"]) from err
     try:
-        return from_mapping(Recipe, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as err:
+        mapping = tomllib.loads(text)
+    except (ValueError, RecursionError) as err:  # also numbers and nesting beyond Python's limits
         raise ConfigError(f"recipe {name_or_path}", [f"not TOML: {err}"]) from err
+    try:
+        return from_mapping(Recipe, mapping)
     except RecordError as err:
         raise ConfigError(f"recipe {name_or_path}", err.problems) from err

@@ -23,11 +23,11 @@ class TerminalReporter:
 
     def __init__(self) -> None:
         """Open stderr."""
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
 
     def say(self, text: str) -> None:
-        """Show one line."""
-        self._console.print(text, markup=False)
+        """Show one line; a long one is not broken where stderr is a file."""
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
         """Show a bar; where stderr is no terminal, the notes are printed as lines instead."""

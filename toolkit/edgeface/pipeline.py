@@ -129,7 +129,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         made = replace(made, pruning_ratio=report.pruning_ratio)
         artifacts.append(made.artifact(paths["pruned"], model, to_float_tflite(model), "float32"))
     reporter.say(f"quantizing with {len(calibration)} calibration images from the training split")
-    content = to_int8_tflite(artifacts[-1].content, calibration.images)
+    content = to_int8_tflite(artifacts[-1].content, calibration.images, reporter)
     made = replace(made, calibration_ids=calibration.ids)
     artifacts.append(made.artifact(paths["int8"], model, content, "int8"))
     test = load_faces(manifest, "test", side_px, reporter)

@@ -46,6 +46,19 @@ class RecordError(EdgefaceError):
         super().__init__("; ".join(problems))
 
 
+class RangeError(ValueError):
+    """Values of one record are out of range; raised by its own `__post_init__`.
+
+    Attributes:
+        problems: one line each, starting with the field's name.
+    """
+
+    def __init__(self, problems: List[str]) -> None:
+        """Keep the problems and join them into one line."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
 def from_mapping(cls: Type[T], mapping: Mapping[str, Any]) -> T:
     """Build a dataclass from parsed TOML or JSON.
 
@@ -84,7 +97,8 @@ def write_json(path: Path, record: Any) -> None:
         OSError: the folder cannot be written.
     """
     text = json.dumps(to_mapping(record), indent=1, ensure_ascii=False) + "\n"
-    write_bytes(path, text.encode("utf-8"))
+    # a byte of a file name that is not UTF-8 is "\udcff" to Python; JSON's escape reads the same
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -107,24 +121,33 @@ def _build(cls: Any, value: Any, where: str, problems: List[str]) -> Any:
         return None
     hints = get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    before = len(problems)
     for key in value:
         if key not in fields:
             expected = ", ".join(fields)
             problems.append(f"{_join(where, key)}: unknown key, expected one of {expected}")
-    arguments = {}
+    arguments, complete = {}, True
     for name, field in fields.items():
+        before = len(problems)
+        required = field.default is field.default_factory is dataclasses.MISSING
         if name in value:
-            arguments[name] = _convert(hints[name], value[name], _join(where, name), problems)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            converted = _convert(hints[name], value[name], _join(where, name), problems)
+            if len(problems) == before:
+                arguments[name] = converted
+        elif required:
             problems.append(f"{_join(where, name)}: missing")
-    if len(problems) > before:
-        return None
+        complete = complete and (name in arguments or not required)
+    # Ranges are checked beside other problems too, as far as defaults can stand in for bad values.
+    return _make(cls, arguments, where, problems) if complete else None
+
+
+def _make(cls: Any, arguments: Dict[str, Any], where: str, problems: List[str]) -> Any:
     try:
         return cls(**arguments)
-    except ValueError as err:  # a range check of the dataclass's own __post_init__
+    except RangeError as err:
+        problems += [_join(where, problem) for problem in err.problems]
+    except ValueError as err:  # what else the dataclass's own __post_init__ refuses
         problems.append(f"{where}: {err}" if where else str(err))
-        return None
+    return None
 
 
 def _convert(hint: Any, value: Any, where: str, problems: List[str]) -> Any:
@@ -175,7 +198,11 @@ def _convert_tuple(
 
 def _convert_plain(hint: Any, value: Any, where: str, problems: List[str]) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            problems.append(f"{where}: found an int beyond every float, expected float")
+            return value
     # bool is an int to Python; a user who writes true for a count made a mistake
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         problems.append(f"{where}: found {_kind(value)}, expected {hint.__name__}")

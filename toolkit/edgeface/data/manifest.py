@@ -29,7 +29,7 @@ class FolderSource:
     @property
     def label(self) -> str:
         """Name the data as tables show it."""
-        return self.root.resolve().name
+        return self.root.resolve().name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from edgeface.data.manifest import (
     DrawnSource,
     FolderSource,
     LabelledImage,
+    LeftOut,
     Manifest,
     Row,
     Split,
@@ -32,10 +33,22 @@ def open_data(root: Path | None, spec: DataSpec, seed: int, reporter: Reporter) 
     Raises:
         DataError: the folder cannot be used.
     """
+    source: FolderSource | DrawnSource
+    left_out: tuple[LeftOut, ...] = ()
     if root is None:
-        return _manifest(_drawn_source(spec, seed), _drawn_images(spec, seed), (), spec, seed)
-    images, left_out = scan_folder(root, reporter)
-    return _manifest(FolderSource(root=root), images, left_out, spec, seed)
+        source = DrawnSource(seed=seed, side_px=spec.drawn_side_px, version=GENERATOR_VERSION)
+        images = _drawn_images(spec.drawn_count, seed)
+    else:
+        source = FolderSource(root=root)
+        images, left_out = scan_folder(root, reporter)
+    return make_manifest(
+        source,
+        images,
+        left_out,
+        seed=seed,
+        validation_ratio=spec.validation_ratio,
+        test_ratio=spec.test_ratio,
+    )
 
 
 def load_faces(manifest: Manifest, split: Split, side_px: int, reporter: Reporter) -> Faces:
@@ -68,30 +81,9 @@ def load_faces(manifest: Manifest, split: Split, side_px: int, reporter: Reporte
     )
 
 
-def _manifest(
-    source: FolderSource | DrawnSource,
-    images: tuple[LabelledImage, ...],
-    left_out: tuple,  # type: ignore[type-arg]
-    spec: DataSpec,
-    seed: int,
-) -> Manifest:
-    return make_manifest(
-        source,
-        images,
-        left_out,
-        seed=seed,
-        validation_ratio=spec.validation_ratio,
-        test_ratio=spec.test_ratio,
-    )
-
-
-def _drawn_source(spec: DataSpec, seed: int) -> DrawnSource:
-    return DrawnSource(seed=seed, side_px=spec.drawn_side_px, version=GENERATOR_VERSION)
-
-
-def _drawn_images(spec: DataSpec, seed: int) -> tuple[LabelledImage, ...]:
+def _drawn_images(count: int, seed: int) -> tuple[LabelledImage, ...]:
     images = []
-    for index in range(spec.drawn_count):
+    for index in range(count):
         age_years, gender = drawn_labels(seed=seed, index=index)
         # every face is drawn afresh, so each is a group of its own
         name = f"drawn-{GENERATOR_VERSION}-{seed}-{index:06d}"

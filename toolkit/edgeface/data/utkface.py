@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 from edgeface.data.manifest import LabelledImage, LeftOut
 from edgeface.errors import DataError
@@ -37,7 +38,8 @@ def scan_folder(
         Usable images, and those left out with the reason.
 
     Raises:
-        DataError: no such folder, no pictures in it, or none with a UTKFace name.
+        DataError: no such folder, a folder in it that cannot be listed, no pictures in it, or
+            none that can be used.
     """
     names = _picture_names(root)
     images: list[LabelledImage] = []
@@ -74,16 +76,23 @@ def parse_name(name: str) -> tuple[int, int]:
 
 
 def _picture_names(root: Path) -> list[str]:
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give --data a folder of labelled faces")
+    try:
+        if not root.is_dir():
+            raise DataError(f"{root}: no such folder; give --data a folder of labelled faces")
+    except OSError as err:
+        _refuse_folder(err)
     names = []
-    for folder, _, files in os.walk(root):
+    for folder, _, files in os.walk(root, onerror=_refuse_folder):
         for file in files:
             if Path(file).suffix.lower() in IMAGE_SUFFIXES:
                 names.append((Path(folder) / file).relative_to(root).as_posix())
     if not names:
         raise DataError(f"{root}: no pictures in it, expected {', '.join(IMAGE_SUFFIXES)} files")
     return sorted(names)
+
+
+def _refuse_folder(err: OSError) -> NoReturn:
+    raise DataError(f"{err.filename}: cannot be listed: {err.strerror}; check its rights") from err
 
 
 def _read_with(root: Path) -> Callable[[str], LabelledImage | LeftOut]:
@@ -95,7 +104,7 @@ def _read_with(root: Path) -> Callable[[str], LabelledImage | LeftOut]:
             age_years, gender = parse_name(Path(name).name)
             image = read_image(root / name)
         except DataError as err:
-            return LeftOut(id=name, reason=str(err))
+            return LeftOut(id=name, reason=str(err).removeprefix(f"{root / name}: "))
         digest = hashlib.sha256(f"{image.shape}".encode())
         digest.update(image.tobytes())
         return LabelledImage(id=name, age_years=age_years, gender=gender, group=digest.hexdigest())

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from litert_quantizer import recipe as litert_recipe
 from numpy.typing import NDArray
 
 from edgeface.errors import ExportError
-from edgeface.export.flatbuffer import SIGNATURE, float_tensors
+from edgeface.export.bias_correction import correct_biases
+from edgeface.export.flatbuffer import SIGNATURE, float_tensors, read_signature
+from edgeface.export.statistics import value_ranges
+from edgeface.types import Reporter
 
 INPUT_NAME = "image"
 
@@ -47,34 +51,53 @@ def to_float_tflite(model: Any) -> bytes:
         ) from err
 
 
-def to_int8_tflite(float_content: bytes, calibration: NDArray[np.uint8]) -> bytes:
-    """Quantize a float `.tflite` to full-integer int8, weights per channel.
+def to_int8_tflite(
+    float_content: bytes, calibration: NDArray[np.uint8], reporter: Reporter
+) -> bytes:
+    """Quantize a float `.tflite` to full-integer int8, weights per channel, biases corrected.
 
     Args:
         float_content: from `to_float_tflite`.
         calibration: uint8 [N, side, side, 3], images of the training split.
+        reporter: shows progress.
 
     Returns:
-        The flatbuffer; input and outputs are int8, and so is everything between.
+        The flatbuffer; input and outputs are int8, and so is everything between. The input's
+        scale is 1 and its zero point -128, so that a pixel is exact.
 
     Raises:
         ExportError: a tensor between input and output is still float.
 
     Source:
         Recipe `static_wi8_ai8` of litert-quantizer: static ranges from calibration, weights int8
-        per channel, activations int8 per tensor.
+        per channel, activations int8 per tensor. The ranges are the extremes over all calibration
+        images, not the quantizer's moving average, which forgets all but the last (benchmarks/
+        LOG.md).
     """
     quantizer = litert_quantizer.Quantizer(float_content, litert_recipe.static_wi8_ai8())
-    samples = [{INPUT_NAME: image[None].astype(np.float32)} for image in calibration]
+    measured = value_ranges(float_content, calibration)
+    measured[read_signature(float_content).input.name] = (0.0, 255.0)
+    one = [{INPUT_NAME: calibration[0][None].astype(np.float32)}]
     with _quiet():
-        ranges = quantizer.calibrate({SIGNATURE: samples})
+        ranges = {
+            name: _with_range(entry, *measured[name]) if name in measured else entry
+            for name, entry in quantizer.calibrate({SIGNATURE: one}).items()
+        }
         content = bytes(quantizer.quantize(ranges).quantized_model)
     floats = float_tensors(content)
     if floats:
         raise ExportError(
             f"int8 model: {len(floats)} tensors are still float, e.g. {floats[0]}; expected none"
         )
-    return content
+    return correct_biases(float_content, content, calibration, reporter)
+
+
+def _with_range(entry: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+    return {
+        **entry,
+        "min": np.full_like(entry["min"], low),
+        "max": np.full_like(entry["max"], high),
+    }
 
 
 @contextlib.contextmanager

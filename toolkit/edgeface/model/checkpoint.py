@@ -7,6 +7,7 @@ kill loses at most the epoch it interrupted.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,22 +72,32 @@ class Checkpoints:
         return self._state.history
 
     def save(self, record: EpochRecord) -> tuple[EpochRecord, ...]:
-        """Keep this epoch, and its weights apart if it is the best so far."""
+        """Keep this epoch, and its weights apart if it is the best so far.
+
+        Raises:
+            ModelError: the folder cannot be written; what it held before is still good.
+        """
         earlier = self._state
         history = (*(earlier.history if earlier else ()), record)
         latest = f"epoch-{record.epoch:04d}"
         best = f"best-{record.epoch:04d}"
         is_best = record.score == min(r.score for r in history)
-        self._training.write(str(self._folder / latest))
-        if is_best or earlier is None:
-            self._weights.write(str(self._folder / best))
-        else:
-            best = earlier.best
-        self._state = _State(run_id=self._run_id, latest=latest, best=best, history=history)
-        write_json(self._folder / "state.json", self._state)
-        for file in self._folder.iterdir():
-            if file.name.split(".")[0] not in (latest, best, "state"):
-                file.unlink()
+        try:
+            self._training.write(str(self._folder / latest))
+            if is_best or earlier is None:
+                self._weights.write(str(self._folder / best))
+            else:
+                best = earlier.best
+            state = _State(run_id=self._run_id, latest=latest, best=best, history=history)
+            write_json(self._folder / "state.json", state)
+            self._state = state
+            self._remove_all_but(latest, best, "state")
+        except (OSError, tf.errors.OpError) as err:
+            reason = str(err).splitlines()[0]
+            raise ModelError(
+                f"checkpoint folder {self._folder}: cannot be written: {reason}; "
+                "free space, then run the same again"
+            ) from err
         return history
 
     def restore_best(self) -> None:
@@ -94,10 +105,19 @@ class Checkpoints:
         if self._state is not None:
             self._load(self._weights, self._state.best)
 
+    def _remove_all_but(self, *stems: str) -> None:
+        for file in self._folder.iterdir():
+            if file.name.split(".")[0] in stems:
+                continue
+            if file.is_dir():  # TensorFlow's own, left by a kill while it wrote
+                shutil.rmtree(file)
+            else:
+                file.unlink()
+
     def _load(self, checkpoint: Any, name: str) -> None:
         try:
             checkpoint.read(str(self._folder / name)).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as err:
+        except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as err:
             reason = str(err).splitlines()[0]
             raise ModelError(
                 f"checkpoint {self._folder / name}: does not fit this model: {reason}; "

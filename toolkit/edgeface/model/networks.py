@@ -94,7 +94,9 @@ def _application(make: Any, spec: ModelSpec, **arguments: Any) -> Any:
         )
     try:
         return make(include_top=False, weights=weights, **arguments)
-    except (ValueError, OSError, KeyError) as err:
+    except Exception as err:
+        if not isinstance(err, (ValueError, OSError, KeyError)) and type(err) is not Exception:
+            raise  # get_file raises a bare Exception where there is no network
         reason = str(err).strip().splitlines()[0][:200]
         if weights == "imagenet":
             raise ModelError(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgeface.config import TrainSpec
 from edgeface.data.batches import plain_batches, training_batches
 from edgeface.data.faces import Faces
-from edgeface.errors import ModelError
+from edgeface.errors import ArtifactError, ModelError
 from edgeface.model.checkpoint import Checkpoints, EpochRecord
 from edgeface.model.heads import decode_outputs, losses, training_targets
 from edgeface.model.networks import set_batch_norm_momentum
@@ -68,8 +68,8 @@ def fine_tune(
         One record an epoch.
 
     Raises:
-        ModelError: too few images for one batch, a loss that is not finite (the last good
-            checkpoint stays), or a checkpoint folder of another run.
+        ModelError: too few images for one batch, a loss or an output that is not finite (the last
+            good checkpoint stays), or a checkpoint folder of another run or that cannot be written.
     """
     steps = len(task.train) // spec.batch_size
     if steps == 0:
@@ -179,7 +179,10 @@ def _optimizer(spec: TrainSpec, steps: int) -> Any:
 
 
 def _validate(model: Any, task: TrainingTask, epoch: int, train_loss: float) -> EpochRecord:
-    predicted = predict_faces(model, task.validation.images, task.heads)
+    try:
+        predicted = predict_faces(model, task.validation.images, task.heads)
+    except ArtifactError as err:  # the last step of an epoch may be the one that blows up
+        raise ModelError(f"{task.label}: after epoch {epoch + 1}: {err}; {_advice(epoch)}") from err
     mae = float(np.abs(predicted["age"] - task.validation.age_years).mean())
     accuracy = float(((predicted["gender"] >= 0.5) == (task.validation.gender == 1)).mean())
     return EpochRecord(
@@ -198,6 +201,11 @@ def _note(record: EpochRecord) -> str:
     )
 
 
+def _advice(epoch: int) -> str:
+    kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "no epoch was finished"
+    return f"{kept}; lower learning_rate"
+
+
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras has no types
     """Moves the progress bar and stops training when the loss is not finite."""
 
@@ -211,6 +219,6 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras has no
         if not math.isfinite(self.mean_loss):
             raise ModelError(
                 f"{self.label}: the loss is {self.mean_loss} in epoch {self.epoch + 1}, batch "
-                f"{batch + 1}; the checkpoint of epoch {self.epoch} is kept; lower learning_rate"
+                f"{batch + 1}; {_advice(self.epoch)}"
             )
         self.advance(1)

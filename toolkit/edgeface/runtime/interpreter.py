@@ -199,7 +199,7 @@ def set_input(model: LoadedModel, image: NDArray[np.uint8]) -> None:
             f"image for {model.where}: found {image.dtype} {list(image.shape)}, "
             f"expected uint8 {expected}; use to_input first"
         )
-    model.interpreter.set_tensor(model.input_index, model.pixel_table[image][np.newaxis])
+    model.interpreter.set_tensor(model.input_index, np.take(model.pixel_table, image)[np.newaxis])
 
 
 def invoke(model: LoadedModel) -> None:

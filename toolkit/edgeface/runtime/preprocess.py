@@ -97,6 +97,5 @@ def to_input(rgb: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
         return np.array(rgb, order="C")
     shrinks = height > side_px or width > side_px
     kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    # a flipped view has negative strides, which OpenCV does not take
-    resized = cv2.resize(np.ascontiguousarray(rgb), (side_px, side_px), interpolation=kernel)
+    resized = cv2.resize(rgb, (side_px, side_px), interpolation=kernel)
     return np.asarray(resized, dtype=np.uint8)

@@ -124,7 +124,7 @@ def _differences(
                 f"{where}: tensor {spec.name} has {array.size} values, the vector {len(expected)}"
             )
             continue
-        largest = np.abs(array.ravel().astype(np.float64) - np.asarray(expected)).max()
+        largest = np.abs(array.ravel() - np.asarray(expected, dtype=np.float64)).max()
         if not largest <= vector.tolerance:  # so that NaN is a problem too
             problems.append(
                 f"{where}: tensor {spec.name} differs by up to {largest:g}, "

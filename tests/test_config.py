@@ -1,0 +1,255 @@
+"""`config`: what is shipped loads, and a wrong recipe names all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeface.config import (
+    AugmentSpec,
+    DataSpec,
+    ModelSpec,
+    PruneSpec,
+    QuantizeSpec,
+    Recipe,
+    TrainSpec,
+    load_recipe,
+    shipped_recipes,
+)
+from edgeface.data.drawn import MAX_SIDE_PX, MIN_SIDE_PX
+from edgeface.errors import ConfigError
+from edgeface.records import from_mapping, to_mapping
+
+ratios = st.floats(0, 1, exclude_max=True)
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
+augments = st.builds(
+    AugmentSpec,
+    flip=st.booleans(),
+    scale_ratio=ratios,
+    shift_ratio=ratios,
+    rotate_degrees=st.floats(0, 180),
+    light_ratio=ratios,
+)
+trainings = st.builds(
+    TrainSpec,
+    epochs=st.integers(1, 10**6),
+    batch_size=st.integers(2, 10**6),
+    optimizer=st.sampled_from(["adamw", "adam"]),
+    learning_rate=positive,
+    schedule=st.sampled_from(["cosine", "constant"]),
+    warmup_ratio=ratios,
+    weight_decay=st.floats(0, allow_infinity=False),
+    label_smoothing_ratio=ratios,
+    age_sigma_years=positive,
+    age_weight=positive,
+    batch_norm_momentum=ratios,
+    augment=augments,
+)
+recipes = st.builds(
+    Recipe,
+    description=st.text(max_size=10),
+    seed=st.integers(0, 2**32 - 1),
+    data=st.builds(
+        DataSpec,
+        validation_ratio=st.floats(0.01, 0.49),
+        test_ratio=st.floats(0.01, 0.49),
+        drawn_count=st.integers(50, 10**6),
+        drawn_side_px=st.integers(32, 256),
+    ),
+    model=st.builds(
+        ModelSpec,
+        backbone=st.just("mobilenetv2"),
+        width_ratio=st.floats(0.1, 2),
+        side_px=st.integers(1, 16).map(lambda tiles: 32 * tiles),
+        age_head=st.sampled_from(["expectation", "regression"]),
+        dropout_ratio=ratios,
+        weights=st.text(max_size=10),
+    ),
+    train=trainings,
+    prune=st.builds(
+        PruneSpec, pruning_ratio=ratios, round_to=st.integers(1, 512), fine_tune=trainings
+    ),
+    quantize=st.builds(QuantizeSpec, calibration_images=st.integers(8, 10**6)),
+)
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "recipe.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def problems_of(name_or_path: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as info:
+        load_recipe(name_or_path)
+    assert "\n" not in str(info.value)
+    assert name_or_path in str(info.value)
+    return info.value.problems
+
+
+def test_shipped_recipes_are_those_of_the_folder() -> None:
+    assert shipped_recipes() == ("drawn", "mobilenetv2")
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_loads_and_says_what_its_file_says(name: str) -> None:
+    recipe = load_recipe(name)
+    text = (resources.files("edgeface") / "recipes" / f"{name}.toml").read_text("utf-8")
+
+    def check(record: Any, mapping: dict[str, Any]) -> None:
+        for key, value in mapping.items():
+            found = getattr(record, key)
+            if isinstance(value, dict):
+                check(found, value)
+            else:
+                assert found == value, key
+
+    check(recipe, tomllib.loads(text))
+    assert recipe.description, "says what it is for"
+    assert recipe.model.backbone == "mobilenetv2"
+
+
+def test_the_recipe_for_everybody_needs_neither_network_nor_pretrained_weights() -> None:
+    assert load_recipe("drawn").model.weights == "none"
+
+
+def test_drawn_sides_are_those_that_can_be_drawn() -> None:
+    for side_px in (MIN_SIDE_PX, MAX_SIDE_PX):
+        assert DataSpec(drawn_side_px=side_px).drawn_side_px == side_px
+    for side_px in (MIN_SIDE_PX - 1, MAX_SIDE_PX + 1):
+        with pytest.raises(ValueError, match=f"drawn_side_px is {side_px}"):
+            DataSpec(drawn_side_px=side_px)
+
+
+@given(recipe=recipes)
+def test_every_recipe_survives_being_written_down(recipe: Recipe) -> None:
+    assert from_mapping(Recipe, to_mapping(recipe)) == recipe
+
+
+def test_a_recipe_file_is_read_over_the_defaults(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed = 7\n[prune]\nround_to = 16\n[train.augment]\nflip = false\n")
+    default = Recipe()
+    assert load_recipe(path) == replace(
+        default,
+        seed=7,
+        prune=replace(default.prune, round_to=16),
+        train=replace(default.train, augment=AugmentSpec(flip=False)),
+    )
+    assert load_recipe(write(tmp_path, "")) == default
+
+
+def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        sead = 1
+        [data]
+        drawn_count = 49
+        test_ratio = "a fifth"
+        [model]
+        backbone = "mobilenetv3"
+        side_px = 100
+        width_ratio = 3
+        [train]
+        epochs = true
+        batch_size = 1
+        augmnt = {}
+        [train.augment]
+        flip = 1
+        shift_ratio = 1.0
+        [prune]
+        pruning_ratio = 1
+        [prune.fine_tune]
+        learning_rate = 0
+        [quantize]
+        calibration_images = 8.5
+        """,
+    )
+    assert problems_of(path) == (
+        "sead: unknown key, expected one of description, seed, data, model, train, prune, quantize",
+        "data.test_ratio: found 'a fifth' (str), expected float",
+        "data.drawn_count is 49, expected 50 or more",
+        "model.backbone: found 'mobilenetv3', expected one of 'mobilenetv2', 'vgg16'",
+        "model.width_ratio is 3.0, expected 0.1 to 2",
+        "model.side_px is 100, expected a multiple of 32 from 32 to 512",
+        "train.augmnt: unknown key, expected one of "
+        + ", ".join(field.name for field in fields(TrainSpec)),
+        "train.epochs: found True (bool), expected int",
+        "train.augment.flip: found 1 (int), expected bool",
+        "train.augment.shift_ratio is 1.0, expected 0 up to 1",
+        "train.batch_size is 1, expected 2 or more",
+        "prune.fine_tune.learning_rate is 0.0, expected above 0 and finite",
+        "prune.pruning_ratio is 1.0, expected 0 up to 1",
+        "quantize.calibration_images: found 8.5 (float), expected int",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("seed = -1", "seed is -1, expected 0 to 4294967295"),
+        ("seed = 4294967296", "seed is 4294967296, expected 0 to 4294967295"),
+        ("data.validation_ratio = 0", "data.validation_ratio is 0.0, expected above 0"),
+        ("data.test_ratio = -0.1", "data.test_ratio is -0.1, expected above 0"),
+        ("data.test_ratio = 0.9", "data.validation_ratio + test_ratio is 1, expected below 1"),
+        ("data.drawn_side_px = 31", "data.drawn_side_px is 31, expected 32 to 256"),
+        ("model.side_px = 0", "model.side_px is 0, expected a multiple of 32"),
+        ("model.side_px = 544", "model.side_px is 544, expected a multiple of 32"),
+        ("model.dropout_ratio = 1", "model.dropout_ratio is 1.0, expected 0 up to 1"),
+        (
+            "model = {backbone = 'vgg16', width_ratio = 0.5}",
+            "model.width_ratio is 0.5, expected 1: VGG16 has no width multiplier",
+        ),
+        ("train.epochs = 0", "train.epochs is 0, expected 1 or more"),
+        ("train.learning_rate = inf", "train.learning_rate is inf, expected above 0 and finite"),
+        ("train.learning_rate = nan", "train.learning_rate is nan, expected above 0 and finite"),
+        ("train.age_weight = 0", "train.age_weight is 0.0, expected above 0 and finite"),
+        ("train.weight_decay = -0.1", "train.weight_decay is -0.1, expected 0 or more and finite"),
+        ("train.weight_decay = inf", "train.weight_decay is inf, expected 0 or more and finite"),
+        ("train.warmup_ratio = 1", "train.warmup_ratio is 1.0, expected 0 up to 1"),
+        ("train.augment.rotate_degrees = 181", "train.augment.rotate_degrees is 181.0, expected 0"),
+        ("train.augment.light_ratio = -0.1", "train.augment.light_ratio is -0.1, expected 0 up"),
+        ("prune.round_to = 0", "prune.round_to is 0, expected 1 or more"),
+        ("quantize.calibration_images = 7", "quantize.calibration_images is 7, expected 8 or more"),
+    ],
+)
+def test_what_is_out_of_range(text: str, problem: str, tmp_path: Path) -> None:
+    (found,) = problems_of(write(tmp_path, text))
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"seed: 1", "not TOML: "),
+        (b"seed = 1\nseed = 2", "not TOML: "),
+        (b"seed = 1" + b"0" * 5000, "not TOML: "),  # more digits than Python reads
+        (b"description = " + b"[" * 5000, "not TOML: "),  # deeper than Python's stack
+        (b"description = '\xff'", "cannot be read: "),
+    ],
+)
+def test_what_is_not_toml(content: bytes, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+    (found,) = problems_of(str(path))
+    assert found.startswith(problem)
+
+
+def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "recipe.json").write_text("{}")
+    for name in ("mobilnet", "folder.toml", "recipe.json", "none.toml"):
+        for given_name in (name, str(tmp_path / name)):
+            (found,) = problems_of(given_name)
+            assert found == (
+                "not found; give the path of a .toml file or one of drawn, mobilenetv2"
+            )
+    (found,) = problems_of("r" * 300 + ".toml")  # longer than a file name can be
+    assert found.startswith("cannot be read: ")
