@@ -18,7 +18,8 @@ from edgeface.bench.latency import run_worker
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.quality import HeldOut
 from edgeface.bench.result import BenchResult, read_result, write_result
-from edgeface.bench.run import Probes, bench, source_commit
+from edgeface.bench.run import Probes, bench
+from edgeface.commit import source_commit
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, BenchmarkError, EdgefaceError
 from edgeface.runtime.artifact import Artifact

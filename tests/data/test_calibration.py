@@ -14,6 +14,12 @@ from edgeface.data.faces import Faces
 # age and gender of each face
 labels = st.lists(st.tuples(st.integers(0, 116), st.integers(0, 1)), min_size=1, max_size=120)
 seeds = st.integers(0, 2**32)
+# long lists as likely as short ones
+many_labels = st.integers(2, 120).flatmap(
+    lambda count: st.lists(
+        st.tuples(st.integers(0, 116), st.integers(0, 1)), min_size=count, max_size=count
+    )
+)
 
 
 def faces_of(labels: list[tuple[int, int]]) -> Faces:
@@ -26,6 +32,11 @@ def faces_of(labels: list[tuple[int, int]]) -> Faces:
         age_years=np.array([age for age, _ in labels], np.float32),
         gender=np.array([gender for _, gender in labels], np.int64),
     )
+
+
+def strata_of(faces: Faces) -> Counter[tuple[int, int]]:
+    labels = zip(faces.gender, faces.age_years, strict=True)
+    return Counter((int(gender), int(age) // 10) for gender, age in labels)
 
 
 @given(labels=labels, count=st.integers(1, 150), seed=seeds)
@@ -41,19 +52,21 @@ def test_chosen_faces_are_given_ones_each_once_with_their_own_labels(
     np.testing.assert_array_equal(chosen.gender, [labels[row][1] for row in rows])
 
 
-@given(labels=labels, count=st.integers(1, 150), seed=seeds)
+@given(labels=many_labels, share=st.floats(0, 1), seed=seeds)
 def test_strata_are_there_in_proportion(
-    labels: list[tuple[int, int]], count: int, seed: int
+    labels: list[tuple[int, int]], share: float, seed: int
 ) -> None:
-    chosen = choose_calibration(faces_of(labels), count, seed)
+    chosen = choose_calibration(faces_of(labels), 1 + int(share * len(labels)), seed)
     there = Counter((gender, age // 10) for age, gender in labels)
-    taken = Counter(
-        (int(gender), int(age) // 10)
-        for age, gender in zip(chosen.age_years, chosen.gender, strict=True)
-    )
+    taken = strata_of(chosen)
     for stratum, available in there.items():
         # evenly spaced picks: a run of the sorted list gets its share rounded down or up
         assert abs(taken[stratum] - len(chosen) * available / len(labels)) < 1
+
+
+def test_a_fifth_of_each_stratum_by_hand() -> None:
+    faces = faces_of([(35, 1)] * 60 + [(24, 0)] * 30 + [(71, 0)] * 10)
+    assert strata_of(choose_calibration(faces, 20, 1)) == {(1, 3): 12, (0, 2): 6, (0, 7): 2}
 
 
 @given(seed=seeds)

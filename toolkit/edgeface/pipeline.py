@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from hashlib import sha256
-from importlib.metadata import version
-from json import dumps
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface import __version__
 from edgeface.bench.quality import measure_quality
-from edgeface.bench.run import source_commit
 from edgeface.compress.prune import PruneReport, prune
 from edgeface.config import ModelSpec, Recipe
 from edgeface.data.calibration import choose_calibration
 from edgeface.data.drawn import draw_face
-from edgeface.data.manifest import DrawnSource, Manifest
+from edgeface.data.faces import Faces
+from edgeface.data.manifest import SPLITS, Manifest
 from edgeface.data.sources import load_faces, open_data
 from edgeface.errors import ExportError
 from edgeface.export.artifact import (
@@ -32,19 +25,18 @@ from edgeface.export.artifact import (
     write_artifact,
 )
 from edgeface.export.convert import to_float_tflite, to_int8_tflite
+from edgeface.export.provenance import licence_of, run_id, trained_on, untrained
 from edgeface.model.heads import head_specs
 from edgeface.model.networks import build_model
-from edgeface.model.profile import profile
+from edgeface.model.profile import ModelProfile, profile
 from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
-from edgeface.records import to_mapping
 from edgeface.runtime.artifact import Artifact
-from edgeface.types import Provenance, Reporter, Scheme
+from edgeface.types import Reporter, Scheme
 
 # Source: docs/seeds.md S0, the model that people start from
 BASELINE = ModelSpec(
     backbone="vgg16", width_ratio=1.0, side_px=128, age_head="regression", weights="none"
 )
-_VERSIONED = ("tensorflow", "tf-keras", "litert-quantizer", "ai-edge-litert", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,136 +83,97 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     Raises:
         EdgefaceError: with one line that says what to do; nothing is half-written.
     """
-    recipe = request.recipe
-    _check_out(request.out)
+    recipe, out = request.recipe, request.out
+    _check_out(out)
     manifest = open_data(request.data, recipe.data, recipe.seed, reporter)
     _say_manifest(manifest, reporter)
-    run_id = _run_id(recipe, manifest)
-    paths = _paths(request.out, recipe)
+    run = run_id(recipe, manifest)
+    paths = _paths(out, recipe)
     if not request.overwrite:
         for path in paths.values():
-            refuse_to_overwrite(path, run_id)
+            refuse_to_overwrite(path, run)
+
     model = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
-    heads = head_specs(recipe.model)
-    side_px = recipe.model.side_px
     task = TrainingTask(
         label="fine-tune",
-        heads=heads,
-        train=load_faces(manifest, "train", side_px, reporter),
-        validation=load_faces(manifest, "validation", side_px, reporter),
-        folder=request.out / ".work" / run_id[:12] / "train",
-        run_id=run_id,
+        heads=head_specs(recipe.model),
+        train=load_faces(manifest, "train", recipe.model.side_px, reporter),
+        validation=load_faces(manifest, "validation", recipe.model.side_px, reporter),
+        folder=out / ".work" / run[:12] / "train",
+        run_id=run,
         seed=recipe.seed,
     )
     fine_tune(model, task, recipe.train, reporter)
-    calibration = choose_calibration(task.train, recipe.quantize.calibration_images, recipe.seed)
-    made = _Maker(request, manifest, run_id)
-    artifacts = [made.artifact(paths["float32"], model, to_float_tflite(model), "float32")]
-    report = None
+    exports = [_Export("float32", "float32", to_float_tflite(model), profile(model))]
+
+    pruned = None
     if recipe.prune.pruning_ratio:
-        model, report = prune(
+        model, pruned = prune(
             model,
             pruning_ratio=recipe.prune.pruning_ratio,
             round_to=recipe.prune.round_to,
         )
-        after = replace(task, label="fine-tune pruned", folder=task.folder.parent / "pruned")
         recalibrate_batch_norm(model, task.train, recipe.prune.fine_tune, seed=recipe.seed)
+        after = replace(task, label="fine-tune pruned", folder=task.folder.with_name("pruned"))
         fine_tune(model, after, recipe.prune.fine_tune, reporter)
-        made = replace(made, pruning_ratio=report.pruning_ratio)
-        artifacts.append(made.artifact(paths["pruned"], model, to_float_tflite(model), "float32"))
+        exports.append(_Export("pruned", "float32", to_float_tflite(model), profile(model), pruned))
+
+    calibration = choose_calibration(task.train, recipe.quantize.calibration_images, recipe.seed)
     reporter.say(f"quantizing with {len(calibration)} calibration images from the training split")
-    content = to_int8_tflite(artifacts[-1].content, calibration.images, reporter)
-    made = replace(made, calibration_ids=calibration.ids)
-    artifacts.append(made.artifact(paths["int8"], model, content, "int8"))
-    test = load_faces(manifest, "test", side_px, reporter)
-    measured = [
-        with_quality(
-            artifact,
-            measure_quality(
-                artifact,
-                test,
-                data=manifest.source.label,
-                split="test",
-                manifest_sha256=manifest.sha256,
-                reporter=reporter,
-            ),
-        )
-        for artifact in artifacts
+    int8 = to_int8_tflite(exports[-1].content, calibration.images, reporter)
+    exports.append(_Export("int8", "int8", int8, profile(model), pruned, calibration.ids))
+
+    test = load_faces(manifest, "test", recipe.model.side_px, reporter)
+    artifacts = [
+        _measured(_artifact(export, paths[export.key], request, manifest), test, manifest, reporter)
+        for export in exports
     ]
-    measured.append(_baseline(paths["baseline"], made, reporter))
-    for artifact in measured:
+    artifacts.append(_baseline(paths["baseline"], run, recipe.seed, reporter))
+    for artifact in artifacts:
         write_artifact(artifact)
-    return Outcome(manifest=manifest, artifacts=tuple(measured), prune_report=report)
+    return Outcome(manifest=manifest, artifacts=tuple(artifacts), prune_report=pruned)
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """What all artifacts of one run share."""
+class _Export:
+    """One converted file and how it was made."""
 
-    request: Request
-    manifest: Manifest
-    run_id: str
-    pruning_ratio: float = 0.0
+    key: str
+    scheme: Scheme
+    content: bytes
+    profile: ModelProfile
+    pruned: PruneReport | None = None
     calibration_ids: tuple[str, ...] = ()
 
-    def artifact(self, path: Path, model: Any, content: bytes, scheme: Scheme) -> Artifact:
-        recipe = self.request.recipe
-        drawn = isinstance(self.manifest.source, DrawnSource)
-        provenance = self.provenance(
-            model,
-            data=self.manifest.source.label,
-            data_kind="drawn" if drawn else "folder",
-            manifest_sha256=self.manifest.sha256,
-            weights=recipe.model.weights,
-            trained=True,
-        )
-        licence = (
-            "trained on drawn faces: free of rights of others, of no use on real faces"
-            if drawn
-            else f"trained on {self.manifest.source.label!r}: the terms of that data set and of "
-            "the starting weights hold for this model"
-        )
-        return self.pack(path, content, recipe.model, scheme, provenance, licence)
 
-    def provenance(self, model: Any, **facts: Any) -> Provenance:
-        recipe = self.request.recipe
-        counts = profile(model)
-        return Provenance(
-            run_id=self.run_id,
-            recipe=to_mapping(recipe),
-            seed=recipe.seed,
-            calibration_ids=self.calibration_ids,
-            pruning_ratio=self.pruning_ratio,
-            parameters=counts.parameters,
-            macs=counts.macs,
-            versions={
-                "edgeface": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in _VERSIONED},
-            },
-            commit=source_commit(),
-            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            **facts,
-        )
+def _artifact(export: _Export, path: Path, request: Request, manifest: Manifest) -> Artifact:
+    return make_artifact(
+        export.content,
+        path=path,
+        spec=request.recipe.model,
+        scheme=export.scheme,
+        golden_images=golden_images(),
+        provenance=trained_on(
+            request.recipe,
+            manifest,
+            export.profile,
+            pruning_ratio=export.pruned.pruning_ratio if export.pruned else 0.0,
+            calibration_ids=export.calibration_ids,
+        ),
+        licence=licence_of(manifest),
+    )
 
-    def pack(
-        self,
-        path: Path,
-        content: bytes,
-        spec: ModelSpec,
-        scheme: Scheme,
-        provenance: Provenance,
-        licence: str,
-    ) -> Artifact:
-        return make_artifact(
-            content,
-            path=path,
-            spec=spec,
-            scheme=scheme,
-            golden_images=golden_images(),
-            provenance=provenance,
-            licence=licence,
-        )
+
+def _measured(artifact: Artifact, test: Faces, manifest: Manifest, reporter: Reporter) -> Artifact:
+    quality = measure_quality(
+        artifact,
+        test,
+        data=manifest.source.label,
+        split="test",
+        manifest_sha256=manifest.sha256,
+        reporter=reporter,
+    )
+    return with_quality(artifact, quality)
 
 
 def golden_images() -> tuple[NDArray[np.uint8], ...]:
@@ -233,19 +186,17 @@ def golden_images() -> tuple[NDArray[np.uint8], ...]:
     return tuple((face & np.uint8(0xF0)) | np.uint8(0x08) for face in faces)
 
 
-def _baseline(path: Path, made: _Maker, reporter: Reporter) -> Artifact:
-    model = build_model(BASELINE, seed=made.request.recipe.seed, reporter=reporter)
-    made = replace(made, pruning_ratio=0.0, calibration_ids=())
-    provenance = made.provenance(
-        model,
-        data="none",
-        data_kind="none",
-        manifest_sha256="",
-        weights="none",
-        trained=False,
+def _baseline(path: Path, run: str, seed: int, reporter: Reporter) -> Artifact:
+    model = build_model(BASELINE, seed=seed, reporter=reporter)
+    return make_artifact(
+        to_float_tflite(model),
+        path=path,
+        spec=BASELINE,
+        scheme="float32",
+        golden_images=golden_images(),
+        provenance=untrained(run, seed, profile(model)),
+        licence="random weights: for latency and size only",
     )
-    licence = "random weights: for latency and size only"
-    return made.pack(path, to_float_tflite(model), BASELINE, "float32", provenance, licence)
 
 
 def _paths(out: Path, recipe: Recipe) -> dict[str, Path]:
@@ -264,17 +215,6 @@ def _paths(out: Path, recipe: Recipe) -> dict[str, Path]:
     return paths
 
 
-def _run_id(recipe: Recipe, manifest: Manifest) -> str:
-    weights = Path(recipe.model.weights)
-    facts = {
-        "recipe": to_mapping(recipe),
-        "manifest": manifest.sha256,
-        "weights": sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
-        "edgeface": __version__,
-    }
-    return sha256(dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
 def _check_out(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -288,9 +228,7 @@ def _check_out(out: Path) -> None:
 
 
 def _say_manifest(manifest: Manifest, reporter: Reporter) -> None:
-    counts = ", ".join(
-        f"{len(manifest.of_split(split))} {split}" for split in ("train", "validation", "test")
-    )
+    counts = ", ".join(f"{len(manifest.of_split(split))} {split}" for split in SPLITS)
     reporter.say(f"{manifest.source.label}: {len(manifest.rows)} images: {counts}")
     if manifest.left_out:
         reporter.say(f"left out: {len(manifest.left_out)} images")

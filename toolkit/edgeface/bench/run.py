@@ -5,11 +5,9 @@ In: artifacts, and held-out faces where there are any. Out: `BenchResult`. Write
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import edgeface
 from edgeface.bench.device import DeviceInfo, describe_local, device_warnings
@@ -23,29 +21,10 @@ from edgeface.bench.result import (
     describe_sources,
     quality_sources,
 )
+from edgeface.commit import source_commit
 from edgeface.errors import BenchmarkError
 from edgeface.runtime.artifact import Artifact
 from edgeface.types import Quality, Reporter
-
-
-def source_commit(package: Path = Path(edgeface.__file__).parent) -> str:
-    """Name the commit that edgeface runs from.
-
-    Args:
-        package: folder of the package.
-
-    Returns:
-        The full hash, with "-dirty" if files differ from it; "unknown" outside the repository of
-        edgeface (another repository that only holds an installed copy does not count).
-    """
-    git = ["git", "-C", str(package)]
-    try:
-        _output([*git, "ls-files", "--error-unmatch", "__init__.py"])  # fails where not tracked
-        commit = _output([*git, "rev-parse", "HEAD"])
-        changed = _output([*git, "status", "--porcelain", "--", "."])
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return f"{commit}-dirty" if changed else commit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +187,3 @@ def _qualities(
                     threads=protocol.threads,
                 )
     return quality
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()

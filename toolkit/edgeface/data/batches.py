@@ -67,7 +67,7 @@ def augment_batch(images: Any, spec: AugmentSpec, random_seed: Any) -> Any:
     flip, zoom, shift_x, shift_y, turn, gain, offset = tf.unstack(draws)
     side_px = int(images.shape[1])
     moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
+        images=tf.cast(images, tf.float32),  # on uint8 it would round every pixel down
         transforms=_transforms(spec, side_px, flip, zoom, (shift_x, shift_y), turn),
         output_shape=[side_px, side_px],
         fill_value=0.0,
@@ -77,7 +77,7 @@ def augment_batch(images: Any, spec: AugmentSpec, random_seed: Any) -> Any:
     light = spec.light_ratio
     contrast = tf.reshape(tf.exp(gain * math.log1p(light)), (-1, 1, 1, 1))
     lift = tf.reshape(offset * light * 127.5, (-1, 1, 1, 1))
-    relit = (tf.cast(moved, tf.float32) - 127.5) * contrast + 127.5 + lift
+    relit = (moved - 127.5) * contrast + 127.5 + lift
     return tf.clip_by_value(relit, 0.0, 255.0)
 
 

@@ -21,7 +21,7 @@ from edgeface.types import Reporter
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Anchored on all four fields: a naive split on "_" reads the date as race where race is missing.
 # Source: UTKFace; age 0 to 116, gender 0 or 1, race 0 to 4, date and time in digits.
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<date>\d{8,})\b.*")
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<date>\d{8,}).*")
 MAX_AGE_YEARS = 120
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from litert_quantizer import quantizer as litert_quantizer
 from litert_quantizer import recipe as litert_recipe
 from numpy.typing import NDArray
+from tensorflow.lite.python.convert_phase import ConverterError  # no public name has it
 
 from edgeface.errors import ExportError
 from edgeface.export.bias_correction import correct_biases
@@ -44,7 +45,7 @@ def to_float_tflite(model: Any) -> bytes:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
     try:
         return bytes(converter.convert())
-    except (ValueError, RuntimeError, tf.errors.OpError) as err:
+    except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as err:
         reason = str(err).strip().splitlines()[0]
         raise ExportError(
             f"model {model.name!r}: cannot be converted to .tflite: {reason}"

@@ -1,0 +1,87 @@
+"""What any labelled face set says of its images, whatever its format.
+
+In: nothing. Out: the values that adapters give and every later stage of the room takes. A label
+that a set does not have is missing, not an error: one model can learn from several sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_AGE_YEARS = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """Something that is one of a few classes.
+
+    Attributes:
+        name: e.g. "gender".
+        classes: names in the order of their numbers, e.g. ("male", "female").
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeInterval:
+    """An age in completed years, known exactly (`low == high`) or to lie in a bin.
+
+    Attributes:
+        low_years: 0 to `high_years`.
+        high_years: included; up to 120.
+    """
+
+    low_years: int
+    high_years: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.low_years <= self.high_years <= MAX_AGE_YEARS:
+            raise ValueError(
+                f"age {self.low_years} to {self.high_years} years, expected 0 to {MAX_AGE_YEARS}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One image that a set lists, with the labels it has.
+
+    Attributes:
+        id: unique in the set: the path below the root with forward slashes, or `FILE.csv#ROW`.
+        age: None where the set does not say.
+        classes: class number by attribute name; an attribute that is missing is unknown.
+        split: the set's own "train", "validation" or "test"; None where it has none.
+    """
+
+    id: str
+    age: AgeInterval | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
+    split: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a set holds by its names and tables, before a pixel is read.
+
+    Attributes:
+        adapter: the format, e.g. "utkface".
+        root: folder (or file) it was read from.
+        attributes: that entries may have classes of.
+        entries: in order of id, ids unique.
+        left_out: (id, reason) of what cannot be used, in order of id.
+        read: gives the pixels of an entry, uint8 [H, W, 3] RGB; raises DataError.
+    """
+
+    adapter: str
+    root: Path
+    attributes: tuple[Attribute, ...]
+    entries: tuple[Entry, ...]
+    left_out: tuple[tuple[str, str], ...]
+    read: Callable[[Entry], NDArray[np.uint8]]
