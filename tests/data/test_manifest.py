@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +21,7 @@ from edgeface.data.manifest import (
     LabelledImage,
     LeftOut,
     Manifest,
+    left_out_csv,
     make_manifest,
 )
 from edgeface.errors import DataError
@@ -191,3 +194,10 @@ def test_data_is_called_by_its_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     # what tables and sidecars hold must be printable: not so the bytes of such a name
     assert FolderSource(root=Path(os.fsdecode(b"caf\xe9"))).label == "caf\\udce9"
     assert SOURCE.label == "drawn faces"
+
+
+def test_what_is_left_out_survives_as_csv() -> None:
+    strange = 'a,"b"\nc.jpg'
+    manifest = make(people(40), left_out=(LeftOut(id=strange, reason="not an image, at all"),))
+    rows = list(csv.reader(io.StringIO(left_out_csv(manifest))))
+    assert rows == [["id", "reason"], [strange, "not an image, at all"]]

@@ -154,8 +154,8 @@ def test_int8_file_agrees_with_the_float_file_on_new_faces(
 ) -> None:
     expected, found = (run_tflite(content, faces[32:]) for content in (float_content, int8_content))
     for name, value in expected.items():
-        # random weights damp nothing, so that the rounding of 52 layers adds up: the error is
-        # measured at a fifth of the spread and below; a clipped or shifted output is above a half
+        # what 52 rounded layers add up to was measured at a fifth of the spread; an output that is
+        # clipped to one sign is off by more than a half
         error = np.sqrt(((found[name] - value) ** 2).mean())
         assert error < 0.4 * value.std(), name
 

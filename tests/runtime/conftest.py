@@ -15,7 +15,6 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import settings
 from numpy.typing import NDArray
 
 from edgeface.records import write_json
@@ -30,10 +29,6 @@ from edgeface.types import (
     Provenance,
     Sidecar,
 )
-
-# no wall-clock limits on a shared machine, and the same examples every time
-settings.register_profile("edgeface", deadline=None, derandomize=True)
-settings.load_profile("edgeface")
 
 SIDE_PX = 8
 BINS = (0.0, 20.0, 40.0, 60.0, 80.0)

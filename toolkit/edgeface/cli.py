@@ -90,8 +90,6 @@ def compress(
             from edgeface.pipeline import compress as run
 
         outcome = run(Request(recipe=chosen, data=data, out=out, overwrite=overwrite), reporter)
-    for left_out in outcome.manifest.left_out:
-        reporter.say(f"left out: {left_out.id}: {left_out.reason}")
     for artifact in outcome.artifacts:
         _print(str(artifact.path))
 
@@ -120,7 +118,7 @@ def bench(
 
     from edgeface.bench.held_out import find_held_out
     from edgeface.bench.protocol import BenchProtocol
-    from edgeface.bench.result import default_result_path, write_result
+    from edgeface.bench.result import default_result_path, refuse_existing, write_result
     from edgeface.bench.run import bench as run
     from edgeface.console import TerminalReporter
     from edgeface.report.tables import bench_table, class_table
@@ -132,6 +130,8 @@ def bench(
         protocol = BenchProtocol(threads=threads, repeats=repeats, min_duration_s=min_duration_s)
     except ValueError as err:
         raise ConfigError("bench", [str(err)]) from err
+    if json_file:
+        refuse_existing(json_file)
     reporter = TerminalReporter()
     paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
     artifacts = [load_artifact(path) for path in paths]

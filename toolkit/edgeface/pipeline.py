@@ -14,7 +14,7 @@ from edgeface.config import ModelSpec, Recipe
 from edgeface.data.calibration import choose_calibration
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
-from edgeface.data.manifest import SPLITS, Manifest
+from edgeface.data.manifest import SPLITS, Manifest, left_out_csv
 from edgeface.data.sources import load_faces, open_data
 from edgeface.errors import ExportError
 from edgeface.export.artifact import (
@@ -30,6 +30,7 @@ from edgeface.model.heads import head_specs
 from edgeface.model.networks import build_model
 from edgeface.model.profile import ModelProfile, profile
 from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
+from edgeface.records import write_bytes
 from edgeface.runtime.artifact import Artifact
 from edgeface.types import Reporter, Scheme
 
@@ -86,7 +87,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     recipe, out = request.recipe, request.out
     _check_out(out)
     manifest = open_data(request.data, recipe.data, recipe.seed, reporter)
-    _say_manifest(manifest, reporter)
+    _say_manifest(manifest, out, reporter)
     run = run_id(recipe, manifest)
     paths = _paths(out, recipe)
     if not request.overwrite:
@@ -227,8 +228,10 @@ def _check_out(out: Path) -> None:
         ) from err
 
 
-def _say_manifest(manifest: Manifest, reporter: Reporter) -> None:
+def _say_manifest(manifest: Manifest, out: Path, reporter: Reporter) -> None:
     counts = ", ".join(f"{len(manifest.of_split(split))} {split}" for split in SPLITS)
     reporter.say(f"{manifest.source.label}: {len(manifest.rows)} images: {counts}")
     if manifest.left_out:
-        reporter.say(f"left out: {len(manifest.left_out)} images")
+        path = out / "left_out.csv"
+        write_bytes(path, left_out_csv(manifest).encode("utf-8", "backslashreplace"))
+        reporter.say(f"left out: {len(manifest.left_out)} images, listed with reasons in {path}")

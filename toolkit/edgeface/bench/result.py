@@ -116,14 +116,23 @@ def describe_sources(sources: Iterable[tuple[str, str, str]]) -> str:
     return "; ".join(f"{data}, {split}, {digest[:12]}" for data, split, digest in sorted(sources))
 
 
+def refuse_existing(path: Path) -> None:
+    """Refuse a result file that is there, before a benchmark is run for it.
+
+    Raises:
+        BenchmarkError: the file is there already.
+    """
+    if path.exists():
+        raise BenchmarkError(f"{path}: there already, and a result is never edited; name another")
+
+
 def write_result(path: Path, result: BenchResult) -> None:
     """Write a result file; makes its folder.
 
     Raises:
         BenchmarkError: the file is there already, or cannot be written.
     """
-    if path.exists():
-        raise BenchmarkError(f"{path}: there already, and a result is never edited; name another")
+    refuse_existing(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result)

@@ -5,7 +5,9 @@ In: labelled images of any source. Out: a `Manifest`; every later stage takes it
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,6 +177,15 @@ def make_manifest(
                 f"expected some in each; give more images ({len(dropped)} were left out)"
             )
     return manifest
+
+
+def left_out_csv(manifest: Manifest) -> str:
+    """List what is not used and why, as CSV with the columns id and reason."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "reason"])
+    writer.writerows([row.id, row.reason] for row in manifest.left_out)
+    return text.getvalue()
 
 
 def _stratum(image: LabelledImage) -> tuple[int, int]:
