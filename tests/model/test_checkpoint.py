@@ -127,7 +127,9 @@ def test_killed_before_state_json_it_goes_on_from_the_epoch_before(tmp_path: Pat
         (tmp_path / name).write_bytes(content)
     (tmp_path / ".state.json.4711.tmp").write_bytes(state[:50])
     (tmp_path / "epoch-0003_temp").mkdir()
-    (tmp_path / "epoch-0003_temp" / "part-00000-of-00001.index").write_bytes(b"half")
+    (
+        tmp_path / "epoch-0003_temp" / "part-00000-of-00001.data-00000-of-00001.tempstate4711"
+    ).write_bytes(b"half")
     model, optimizer = linear_model()
     checkpoints = Checkpoints(tmp_path, RUN_ID, model, optimizer)
     assert len(checkpoints.restore()) == 2

@@ -38,6 +38,7 @@ MakeTask = Callable[[Path], TrainingTask]
 
 SPEC = TrainSpec(epochs=4, batch_size=16, learning_rate=0.01)
 STEPS = 96 // 16
+HALF_WRITTEN = "part-00000-of-00001.data-00000-of-00001.tempstate4711"  # as TensorFlow names it
 
 CHILD = """
 import contextlib, pathlib, runpy, sys, time
@@ -235,7 +236,7 @@ def test_a_killed_process_loses_only_the_epoch_it_was_in(
     assert [record["epoch"] for record in before] == [1, 2]
     # killed while it wrote the third epoch, it would also have left this
     (folder / "epoch-0003_temp").mkdir()
-    (folder / "epoch-0003_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
+    (folder / "epoch-0003_temp" / HALF_WRITTEN).write_bytes(b"half")
     resumed = fine_tune(make_tiny_model(), make_task(folder), SPEC, SilentReporter())
     assert [vars(record) for record in resumed[:2]] == before
     assert len(resumed) == SPEC.epochs
