@@ -95,7 +95,7 @@ def assert_same_outputs(found: Outputs, expected: Outputs) -> None:
 
 # no shrinking: each example builds a network
 @settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),

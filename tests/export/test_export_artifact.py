@@ -223,6 +223,13 @@ def test_only_the_same_run_may_replace_an_artifact(
     assert before == (artifact.path.read_bytes(), artifact.path.with_suffix(".json").read_bytes())
 
 
+def test_random_weights_are_nobodys_loss(artifact: Artifact) -> None:
+    """The VGG16 baseline without weights is the same in every run, so it may be written again."""
+    made = replace(artifact.sidecar.provenance, trained=False)
+    write_artifact(replace(artifact, sidecar=replace(artifact.sidecar, provenance=made)))
+    refuse_to_overwrite(artifact.path, "b" * 64)
+
+
 @pytest.mark.parametrize("sidecar", [None, "{}", "not json"])
 def test_a_model_that_nobody_can_place_is_not_replaced(tmp_path: Path, sidecar: str | None) -> None:
     path = tmp_path / "mobilenetv2-a100-128px-int8.tflite"

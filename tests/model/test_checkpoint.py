@@ -172,7 +172,7 @@ def test_a_garbled_state_is_refused_in_one_line(tmp_path: Path, content: bytes) 
     assert "state.json: not a checkpoint state" in refusal(tmp_path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(position=st.integers(0, 400), byte=st.integers(0, 255))
 def test_no_changed_byte_of_a_state_gives_another_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, byte: int

@@ -27,6 +27,11 @@ app = typer.Typer(
     help="Take a face-attribute model to phones and Raspberry Pis, and prove that it is as good.",
 )
 
+data_app = typer.Typer(
+    no_args_is_help=True, help="Look at labelled face sets before anything is trained on them."
+)
+app.add_typer(data_app, name="data")
+
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of faces named <age>_<gender>_<race>_<date>.jpg."),
@@ -177,6 +182,26 @@ def predict(
         _print(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
     if failed:
         raise typer.Exit(1)
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="utkface, fairface, fer2013 or celeba.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make. Default: the name of the set.")
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence and accept it.")
+    ] = False,
+) -> None:
+    """Download a public set of faces, check it and unpack it."""
+    from edgeface.console import TerminalReporter
+    from edgeface.data.fetch.run import fetch as run
+
+    folder = run(
+        name, out or Path(name), accept_licence=accept_licence, reporter=TerminalReporter()
+    )
+    _print(str(folder))
 
 
 def _print(line: str) -> None:

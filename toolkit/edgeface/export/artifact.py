@@ -112,18 +112,23 @@ def write_artifact(artifact: Artifact) -> None:
 
 
 def refuse_to_overwrite(path: Path, run_id: str) -> None:
-    """Stop before work is done that would replace somebody's artifact.
+    """Stop before work is done that would replace somebody's trained model.
+
+    An artifact of the same run, and one with random weights, may be replaced.
 
     Raises:
-        ExportError: `path` holds an artifact of another run.
+        ExportError: `path` holds a trained artifact of another run, or something else.
     """
     if not path.exists():
         return
     try:
-        same_run = load_artifact(path).sidecar.provenance.run_id == run_id
-    except ArtifactError:
-        same_run = False
-    if not same_run:
+        provenance = load_artifact(path).sidecar.provenance
+    except ArtifactError as err:
+        raise ExportError(
+            f"{path}: is there already and is no whole artifact ({err}); give --overwrite to "
+            "replace it, or another --out"
+        ) from err
+    if provenance.trained and provenance.run_id != run_id:
         raise ExportError(
             f"{path}: is there already and was made by another run; give --overwrite to replace "
             "it, or another --out"
