@@ -249,7 +249,7 @@ def test_somebody_elses_model_is_not_replaced(run: Run, tmp_path: Path) -> None:
     ended = run(*SMALL, "--out", "made")
     assert ended.status == 1
     line = ended.err.splitlines()[-1]
-    assert line.startswith(f"edgeface: made/{theirs.name}: is there already and is no whole artifact")
+    assert line.startswith(f"edgeface: made/{theirs.name}: is there already and is no whole")
     assert line.endswith("give --overwrite to replace it, or another --out")
     assert {file.name: file.read_bytes() for file in theirs.parent.iterdir()} == {
         theirs.name: b"theirs"
