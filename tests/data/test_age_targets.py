@@ -1,0 +1,113 @@
+"""`interval_bins`: an exact age as `soft_bins` has it, an interval as the average of its years."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgeface.data.age_targets import interval_bins
+from edgeface.errors import DataError
+from edgeface.model.heads import AGE_BINS_YEARS, soft_bins
+
+Ints = NDArray[np.int64]
+
+
+def ages(*years: int) -> Ints:
+    return np.array(years, np.int64)
+
+
+def by_loops(low: int, high: int, bins: tuple[float, ...], sigma: float) -> list[float]:
+    """Oracle: each year that the bins can express gives one normal; rows are averaged."""
+    years = [float(y) for y in range(low, high + 1) if bins[0] <= y <= bins[-1]]
+    if not years:
+        years = [min(max(float(low), bins[0]), bins[-1])]
+    row = [0.0] * len(bins)
+    for year in years:
+        normal = [math.exp(-((year - centre) ** 2) / (2 * sigma**2)) for centre in bins]
+        for i, weight in enumerate(normal):
+            row[i] += weight / sum(normal) / len(years)
+    return row
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=1, max_size=6),
+    sigma=st.floats(0.5, 8),
+    last=st.sampled_from([30.0, 80.5, 100.0, 120.0]),
+    step=st.sampled_from([1.0, 2.5]),
+)
+def test_it_is_the_average_of_the_normals_of_its_years(
+    pairs: list[tuple[int, int]], sigma: float, last: float, step: float
+) -> None:
+    bins = tuple(np.arange(0.0, last + 0.1, step).tolist())
+    low = ages(*(min(pair) for pair in pairs))
+    high = ages(*(max(pair) for pair in pairs))
+    found = interval_bins(low, high, bins, sigma)
+    assert found.dtype == np.float64
+    expected = [by_loops(a, b, bins, sigma) for a, b in zip(low, high, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    assert np.all(found >= 0)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 2.0, 5.0])
+def test_exact_ages_are_the_rows_of_the_head(sigma: float) -> None:
+    years = np.arange(121)
+    np.testing.assert_allclose(
+        interval_bins(years, years, AGE_BINS_YEARS, sigma),
+        soft_bins(years.astype(np.float32), AGE_BINS_YEARS, sigma),
+        rtol=1e-14,
+    )
+
+
+def test_the_bins_of_fairface_lie_where_they_should() -> None:
+    found = interval_bins(ages(3, 10, 70), ages(9, 19, 120), AGE_BINS_YEARS, 2.0)
+    means = found @ np.asarray(AGE_BINS_YEARS)
+    # the middle of 3 to 9, of 10 to 19, and of 70 to 100: the head knows no age above 100. The ends
+    # of the bins cut off tails of the normals near 0 and 100, which moves the mean inwards a little
+    np.testing.assert_allclose(means, [6, 14.5, 85], atol=0.12)
+    inside = found[1, 10:20]
+    assert inside.sum() == pytest.approx(0.84, abs=0.03)
+    assert inside.max() / inside.min() < 2, "nearly even"
+
+
+def test_order_and_repeats_do_not_matter() -> None:
+    low, high = ages(20, 3, 20, 50), ages(29, 9, 29, 50)
+    found = interval_bins(low, high, AGE_BINS_YEARS, 2.0)
+    np.testing.assert_array_equal(found[0], found[2])
+    swapped = interval_bins(low[::-1], high[::-1], AGE_BINS_YEARS, 2.0)
+    np.testing.assert_array_equal(swapped[::-1], found)
+    assert interval_bins(ages(), ages(), AGE_BINS_YEARS, 2.0).shape == (0, 101)
+
+
+def test_a_normal_between_two_bins_goes_to_the_nearest() -> None:
+    found = interval_bins(ages(2), ages(2), (0.0, 5.0), 0.01)  # both weights underflow to 0
+    np.testing.assert_array_equal(found, [[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bins", "sigma", "expected"),
+    [
+        ([1], [1, 2], (0.0, 1.0), 1.0, r"found shapes \[1\] and \[2\]"),
+        ([[1]], [[1]], (0.0, 1.0), 1.0, r"found shapes \[1, 1\] and \[1, 1\]"),
+        ([1], [1], (), 1.0, "rising centres"),
+        ([1], [1], (1.0, 0.0), 1.0, "rising centres"),
+        ([1], [1], (0.0, 1.0), 0.0, "found 0.0 years, expected more than 0"),
+        ([1], [1], (0.0, 1.0), math.nan, "found nan years, expected more than 0"),
+        ([1, 3], [1, 2], (0.0, 1.0), 1.0, "age interval 1: found 3 to 2 years"),
+        ([-1], [2], (0.0, 1.0), 1.0, "age interval 0: found -1 to 2 years"),
+        ([1], [121], (0.0, 1.0), 1.0, "age interval 0: found 1 to 121 years"),
+        ([1.5], [2], (0.0, 1.0), 1.0, "age interval 0: found 1.5 to 2 years"),
+        ([math.nan], [2], (0.0, 1.0), 1.0, "found nan to 2 years.*leave faces without an age out"),
+    ],
+)
+def test_what_is_no_interval(
+    low: list[float], high: list[float], bins: tuple[float, ...], sigma: float, expected: str
+) -> None:
+    with pytest.raises(DataError, match=expected):
+        interval_bins(np.array(low), np.array(high), bins, sigma)
