@@ -16,8 +16,15 @@ def test_every_figure_of_the_table_is_in_the_result_file() -> None:
     link = re.search(r"\((benchmarks/results/[^)]+\.json)\)", readme)
     assert link, "README.md links no result file"
     rows = {
-        (row.size_mb, row.p50_ms, row.fps, row.speedup, row.memory_mb)
-        + (row.gender_accuracy_pct.one_line(), row.age_mae_years.one_line())
+        (
+            row.size_mb,
+            row.p50_ms,
+            row.fps,
+            row.speedup,
+            row.memory_mb,
+            row.gender_accuracy_pct.one_line(),
+            row.age_mae_years.one_line(),
+        )
         for row in bench_rows(read_result(ROOT / link[1]))
     }
     table = [line for line in readme.splitlines() if line.startswith("| ") and "×" in line]
