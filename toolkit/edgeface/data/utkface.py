@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
+from edgeface.data.labels import MAX_AGE_YEARS
 from edgeface.data.manifest import LabelledImage, LeftOut
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import read_image
@@ -22,7 +23,6 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Anchored on all four fields: a naive split on "_" reads the date as race where race is missing.
 # Source: UTKFace; age 0 to 116, gender 0 or 1, race 0 to 4, date and time in digits.
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<date>\d{8,}).*")
-MAX_AGE_YEARS = 120
 
 
 def scan_folder(
