@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 
 from edgeface.data.adapters.detect import ADAPTERS, list_dataset
 from edgeface.data.adapters.paths import (
-    image_reader,
+    image_files,
     locate,
     normal_name,
     picture_names,
     printable,
     shown,
 )
-from edgeface.data.labels import Entry
 from edgeface.errors import DataError
 
 _done, _encoded = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint8))
@@ -218,11 +217,11 @@ def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
 
 
 def test_reading_checks_the_name_again(hostile: Path) -> None:
-    read = image_reader(hostile)
-    np.testing.assert_array_equal(read(Entry(id="in.png")), np.zeros((4, 5, 3), np.uint8))
+    read = image_files(hostile).read
+    np.testing.assert_array_equal(read("in.png"), np.zeros((4, 5, 3), np.uint8))
     for name in ("../outside/secret.png", "out.png", str(hostile / "a" / "b.png")):
         with pytest.raises(DataError) as info:
-            read(Entry(id=name))
+            read(name)
         assert str(info.value).startswith(f"{hostile}: ")
 
 

@@ -67,6 +67,23 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """How the pictures of a set are had, by the id of an entry. Both functions raise `DataError`.
+
+    Attributes:
+        content: the bytes that stand for a picture: its whole file, or the text of its CSV cell.
+        decode: makes pixels of them, uint8 [H, W, 3] RGB.
+    """
+
+    content: Callable[[str], bytes]
+    decode: Callable[[str, bytes], NDArray[np.uint8]]
+
+    def read(self, id: str) -> NDArray[np.uint8]:
+        """Give the pixels of a picture, uint8 [H, W, 3] RGB."""
+        return self.decode(id, self.content(id))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """What a set holds by its names and tables, before a pixel is read.
 
@@ -76,7 +93,7 @@ class Listing:
         attributes: that entries may have classes of.
         entries: in order of id, ids unique.
         left_out: (id, reason) of what cannot be used, in order of id.
-        read: gives the pixels of an entry, uint8 [H, W, 3] RGB; raises DataError.
+        pictures: of the entries.
     """
 
     adapter: str
@@ -84,4 +101,8 @@ class Listing:
     attributes: tuple[Attribute, ...]
     entries: tuple[Entry, ...]
     left_out: tuple[tuple[str, str], ...]
-    read: Callable[[Entry], NDArray[np.uint8]]
+    pictures: Pictures
+
+    def read(self, entry: Entry) -> NDArray[np.uint8]:
+        """Give the pixels of an entry, uint8 [H, W, 3] RGB; raises DataError."""
+        return self.pictures.read(entry.id)

@@ -27,16 +27,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         Uint8 [H, W, 3], RGB, 0 to 255.
 
     Raises:
-        DataError: missing, not a plain file, not readable, or what `decode_image` refuses.
+        DataError: what `read_content` or `decode_image` refuses.
+    """
+    return decode_image(read_content(path), str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file of a picture without decoding it.
+
+    Raises:
+        DataError: missing, not a plain file, or not readable.
     """
     try:
         if not path.is_file():  # a folder, a pipe or /dev/zero would be read for ever
             found = "not a file" if path.exists() else "no such file"
             raise DataError(f"{path}: {found}; check the path")
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as err:
         raise DataError(f"{path}: cannot be read ({err.strerror})") from err
-    return decode_image(content, str(path))
 
 
 def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:

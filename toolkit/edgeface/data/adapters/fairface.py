@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from edgeface.data.adapters.csv_file import Table, open_table
 from edgeface.data.adapters.listing import GENDER, folder_of, gather_tables, make_listing
 from edgeface.data.adapters.paths import (
-    image_reader,
+    image_files,
     is_folder,
     present,
     printable,
@@ -106,7 +106,7 @@ def list_fairface(root: Path) -> Listing:
         root,
         (GENDER, RACE),
         gather_tables(root, tables, _entry),
-        image_reader(folder),
+        image_files(folder),
     )
 
 

@@ -28,7 +28,7 @@ from edgeface.data.adapters.csv_file import (
 from edgeface.data.adapters.listing import folder_of, gather, make_listing
 from edgeface.data.adapters.paths import is_folder, picture_names, printable, shown
 from edgeface.data.adapters.values import MISSING
-from edgeface.data.labels import Attribute, Entry, Listing
+from edgeface.data.labels import Attribute, Entry, Listing, Pictures
 from edgeface.errors import DataError
 
 NAME = "fer2013"
@@ -117,15 +117,23 @@ def _list_csv(root: Path, table: Table) -> Listing:
         places[name] = (record.start_byte, record.size_bytes)
         return Entry(id=name, classes=_classes(table, cells), split=_split(table, cells))
 
-    def read(entry: Entry) -> NDArray[np.uint8]:
-        if entry.id not in places:
-            raise DataError(f"{printable(str(table.path))}: no row {shown(entry.id)}")
+    def content(id: str) -> bytes:
+        if id not in places:
+            raise DataError(f"{printable(str(table.path))}: no row {shown(id)}")
         try:
-            return _pixels(_cell(table, reread_cells(table, *places[entry.id]), "pixels"))
+            return _cell(table, reread_cells(table, *places[id]), "pixels").encode()
         except DataError as err:
-            raise DataError(f"{printable(str(root))}: {entry.id}: {err}") from err
+            raise DataError(f"{printable(str(root))}: {id}: {err}") from err
 
-    return make_listing(NAME, root, (EXPRESSION,), gather(rows(), entry), read)
+    def decode(id: str, content: bytes) -> NDArray[np.uint8]:
+        try:
+            return _pixels(content.decode())
+        except DataError as err:
+            raise DataError(f"{printable(str(root))}: {id}: {err}") from err
+
+    return make_listing(
+        NAME, root, (EXPRESSION,), gather(rows(), entry), Pictures(content=content, decode=decode)
+    )
 
 
 def _cell(table: Table, cells: dict[str, str], column: str) -> str:

@@ -10,13 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeface.data.adapters.csv_file import Record, Table, cells_by_column, read_records
 from edgeface.data.adapters.paths import (
     LeftOut,
-    image_reader,
+    image_files,
     is_folder,
     locate,
     normal_name,
@@ -24,7 +21,7 @@ from edgeface.data.adapters.paths import (
     printable,
     shown,
 )
-from edgeface.data.labels import Attribute, Entry, Listing
+from edgeface.data.labels import Attribute, Entry, Listing, Pictures
 from edgeface.errors import DataError
 from edgeface.types import GENDER_CLASSES
 
@@ -133,7 +130,7 @@ def make_listing(
     root: Path,
     attributes: tuple[Attribute, ...],
     found: Found,
-    read: Callable[[Entry], NDArray[np.uint8]] | None = None,
+    pictures: Pictures | None = None,
 ) -> Listing:
     """Put the parts into order.
 
@@ -142,7 +139,7 @@ def make_listing(
         root: of the set.
         attributes: that entries may have.
         found: entries and those left out, in any order.
-        read: pixels of an entry; without it, entries are files below the root.
+        pictures: of the entries; without them, entries are files below the root.
 
     Raises:
         DataError: there is no entry.
@@ -163,5 +160,5 @@ def make_listing(
         attributes=attributes,
         entries=tuple(sorted(entries, key=lambda entry: entry.id)),
         left_out=tuple(sorted(left_out)),
-        read=read or image_reader(root),
+        pictures=pictures or image_files(root),
     )

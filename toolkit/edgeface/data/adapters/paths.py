@@ -11,16 +11,16 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.data.labels import Entry
+from edgeface.data.labels import Pictures
 from edgeface.data.utkface import IMAGE_SUFFIXES
 from edgeface.errors import DataError
-from edgeface.runtime.preprocess import read_image
+from edgeface.runtime.preprocess import decode_image, read_content
 
 LeftOut = tuple[str, str]
 """(id, reason), as in `Listing.left_out`."""
@@ -113,20 +113,23 @@ def locate_folder(root: Path, name: str) -> Path:
     return path
 
 
-def image_reader(root: Path) -> Callable[[Entry], NDArray[np.uint8]]:
-    """Make a `Listing.read` for pictures that are files below the root.
+def image_files(root: Path) -> Pictures:
+    """Make the `Pictures` of a set whose ids are files below the root.
 
-    The name is checked again at every reading: an entry may come from a file that somebody edited.
+    The name is checked again at every reading: an id may come from a file that somebody edited.
     """
 
-    def read(entry: Entry) -> NDArray[np.uint8]:
+    def content(id: str) -> bytes:
         try:
-            path = locate(root, entry.id)
+            path = locate(root, id)
         except DataError as err:
             raise DataError(f"{printable(str(root))}: {err}") from err
-        return read_image(path)
+        return read_content(path)
 
-    return read
+    def decode(id: str, content: bytes) -> NDArray[np.uint8]:
+        return decode_image(content, str(root / id))
+
+    return Pictures(content=content, decode=decode)
 
 
 def picture_names(root: Path) -> tuple[list[str], list[LeftOut]]:

@@ -23,7 +23,7 @@ from edgeface.data.adapters.csv_file import (
     table_names,
 )
 from edgeface.data.adapters.listing import GENDER, folder_of, gather_tables, make_listing
-from edgeface.data.adapters.paths import image_reader, is_folder, printable, shown
+from edgeface.data.adapters.paths import image_files, is_folder, printable, shown
 from edgeface.data.adapters.values import parse_age, parse_gender, parse_split
 from edgeface.data.labels import Attribute, Entry, Listing
 from edgeface.errors import DataError
@@ -72,7 +72,7 @@ def list_table(root: Path, attributes: Sequence[str] = ()) -> Listing:
         root,
         (*([GENDER] if gendered else []), *further),
         gather_tables(root, [(table, _path_column(table))], entry),
-        image_reader(folder),
+        image_files(folder),
     )
 
 
