@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgeface.bench.quality import CHUNK_IMAGES, measure_quality, predict_in_chunks
-from edgeface.data.faces import Faces
+from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError
 from edgeface.runtime.artifact import Artifact
 from edgeface.types import Advance, Quality, SilentReporter
@@ -39,15 +40,19 @@ class Bars:
 
 
 def plain_faces(red: list[int], green: list[int], side_px: int = 32) -> Faces:
-    """Faces of one colour; the tiny model says female from red 100, age green / 2 + 1."""
+    """Faces of one colour; the tiny model says female from red 100, age green / 2 + 1 years.
+
+    All are 20 years old; two are male and two female.
+    """
     images = np.zeros((len(red), side_px, side_px, 3), np.uint8)
     images[..., 0] = np.reshape(red, (-1, 1, 1))
     images[..., 1] = np.reshape(green, (-1, 1, 1))
     return Faces(
         ids=tuple(map(str, range(len(red)))),
         images=images,
-        age_years=np.full(len(red), 20, np.float32),
-        gender=np.array([0, 0, 1, 1]),
+        age_low_years=np.full(len(red), 20),
+        age_high_years=np.full(len(red), 20),
+        classes={"gender": np.array([0, 0, 1, 1])},
     )
 
 
@@ -74,6 +79,35 @@ def test_figures_are_those_of_the_file(make_artifact: MakeArtifact) -> None:
     assert values["rmse"] == pytest.approx(((1 + 16) / 4) ** 0.5, rel=1e-6)
     assert (quality.data, quality.split, quality.manifest_sha256) == ("drawn faces", "test", "ab")
     assert quality.n == 4
+
+
+def test_each_figure_comes_from_the_faces_that_have_its_label(make_artifact: MakeArtifact) -> None:
+    faces = replace(
+        FACES,
+        age_low_years=np.array([20, UNKNOWN, 20, 20]),
+        age_high_years=np.array([20, UNKNOWN, 20, 29]),  # the last is an interval
+        classes={"gender": np.array([UNKNOWN, 0, 1, UNKNOWN])},
+    )
+    quality = measure(make_artifact("tiny"), faces)
+    found = {metric.name: (metric.value, metric.n) for metric in quality.metrics}
+    assert found["accuracy"] == (1 / 2, 2)
+    assert found["mae"] == (pytest.approx((1 + 4) / 2, rel=1e-6), 2)
+    assert quality.n == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"classes": {}}, "quality of tiny: none of 4 test faces of drawn faces has a gender"),
+        ({"age_high_years": np.full(4, 29)}, "none of 4 test faces of drawn faces has an exact ag"),
+    ],
+)
+def test_faces_without_a_label_give_no_figure(
+    make_artifact: MakeArtifact, changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(BenchmarkError, match=text) as caught:
+        measure(make_artifact("tiny"), replace(FACES, **changes))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK_IMAGES, 2 * CHUNK_IMAGES + 1])

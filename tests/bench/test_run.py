@@ -63,8 +63,9 @@ class World:
         return Faces(
             ids=("a",),
             images=np.zeros((1, side_px, side_px, 3), np.uint8),
-            age_years=np.zeros(1, np.float32),
-            gender=np.zeros(1, np.int64),
+            age_low_years=np.zeros(1, np.int64),
+            age_high_years=np.zeros(1, np.int64),
+            classes={"gender": np.zeros(1, np.int64)},
         )
 
     def probes(self) -> Probes:

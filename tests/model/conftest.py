@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import tf_keras as keras
 
 from edgeface.config import ModelSpec
 from edgeface.data.drawn import draw_face
-from edgeface.data.faces import Faces
+from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.model.heads import head_specs
 from edgeface.model.training import TrainingTask
 
 SIDE_PX = 32
 RUN_ID = "a" * 64
+
+Age = int | tuple[int, int] | None
+"""In years, or an interval of years, or unknown."""
+MakeFaces = Callable[..., Faces]
 
 
 def tiny_model() -> Any:
@@ -36,13 +40,27 @@ def tiny_model() -> Any:
     return keras.Model(image, heads, name="tiny")
 
 
+def labelled_faces(ages: Sequence[Age], genders: Sequence[int | None], images: Any = None) -> Faces:
+    """Faces with the labels given; black unless images are given."""
+    intervals = [
+        (UNKNOWN, UNKNOWN) if age is None else (age, age) if isinstance(age, int) else age
+        for age in ages
+    ]
+    return Faces(
+        ids=tuple(f"face-{index}" for index in range(len(ages))),
+        images=np.zeros((len(ages), SIDE_PX, SIDE_PX, 3), np.uint8) if images is None else images,
+        age_low_years=np.array([low for low, _ in intervals], np.int64),
+        age_high_years=np.array([high for _, high in intervals], np.int64),
+        classes={"gender": np.array([UNKNOWN if g is None else g for g in genders], np.int64)},
+    )
+
+
 def drawn_faces(start: int, stop: int) -> Faces:
     faces = [draw_face(seed=3, index=index, side_px=SIDE_PX) for index in range(start, stop)]
-    return Faces(
-        ids=tuple(f"face-{index}" for index in range(start, stop)),
-        images=np.stack([face.image for face in faces]),
-        age_years=np.array([face.age_years for face in faces], np.float32),
-        gender=np.array([face.gender for face in faces], np.int64),
+    return labelled_faces(
+        [face.age_years for face in faces],
+        [face.gender for face in faces],
+        np.stack([face.image for face in faces]),
     )
 
 
@@ -61,6 +79,11 @@ def tiny_task(folder: Path) -> TrainingTask:
 @pytest.fixture(scope="session")
 def make_tiny_model() -> Callable[[], Any]:
     return tiny_model
+
+
+@pytest.fixture(scope="session")
+def make_faces() -> MakeFaces:
+    return labelled_faces
 
 
 @pytest.fixture(scope="session")

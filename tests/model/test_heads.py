@@ -1,68 +1,40 @@
-"""Targets, losses and decoding of the heads, against plain numpy."""
+"""Targets, masks, losses and decoding of the heads, against plain numpy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras as keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgeface.config import ModelSpec, TrainSpec
+from edgeface.data.age_targets import interval_bins
 from edgeface.data.faces import Faces
+from edgeface.errors import ModelError
 from edgeface.model.heads import (
     AGE_BINS_YEARS,
     decode_outputs,
+    distance_to_interval,
     head_specs,
     head_width,
+    labelled_rows,
     losses,
-    soft_bins,
     training_targets,
 )
+from edgeface.types import HeadSpec
 
 EXPECTATION = head_specs(ModelSpec(age_head="expectation"))
 REGRESSION = head_specs(ModelSpec(age_head="regression"))
-
-
-def labelled(ages: list[float], genders: list[int]) -> Faces:
-    return Faces(
-        ids=tuple(str(i) for i in range(len(ages))),
-        images=np.zeros((len(ages), 32, 32, 3), np.uint8),
-        age_years=np.array(ages, np.float32),
-        gender=np.array(genders, np.int64),
-    )
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    ages=st.lists(st.floats(-5, 130), min_size=1, max_size=20),
-    sigma=st.floats(0.3, 20),
-)
-def test_soft_bins_are_distributions_whatever_the_age(ages: list[float], sigma: float) -> None:
-    target = soft_bins(np.array(ages), AGE_BINS_YEARS, sigma)
-    assert target.shape == (len(ages), 101)
-    assert (target >= 0).all()
-    np.testing.assert_allclose(target.sum(axis=1), 1, rtol=1e-12)
-
-
-@settings(max_examples=100, deadline=None)
-@given(sigma=st.floats(1, 4), share=st.floats(0, 1))
-def test_mean_of_soft_bins_is_the_age_where_no_tail_is_cut_off(sigma: float, share: float) -> None:
-    # 5σ from either end: what the ends cut off moves the mean by less than 1e-5 σ; and from σ = 1
-    # on the sum over whole years is the integral to 1e-7 (Poisson summation)
-    age = 5 * sigma + share * (100 - 10 * sigma)
-    target = soft_bins(np.array([age]), AGE_BINS_YEARS, sigma)
-    assert target[0] @ np.array(AGE_BINS_YEARS) == pytest.approx(age, abs=1e-4)
-
-
-def test_soft_bins_by_a_plain_loop() -> None:
-    ages, sigma = [0.0, 33.0, 99.5, 116.0], 2.0
-    expected = []
-    for age in ages:
-        weights = [math.exp(-((min(age, 100.0) - b) ** 2) / (2 * sigma**2)) for b in range(101)]
-        expected.append([weight / sum(weights) for weight in weights])
-    np.testing.assert_allclose(soft_bins(np.array(ages), AGE_BINS_YEARS, sigma), expected)
+SPEC = TrainSpec(label_smoothing_ratio=0.1, age_sigma_years=2.0)
+AGE_WEIGHT = 0.5
+MakeFaces = Callable[..., Faces]
 
 
 def test_heads_name_kinds_bins_and_classes() -> None:
@@ -78,19 +50,217 @@ def test_heads_name_kinds_bins_and_classes() -> None:
     assert [head_width(head) for head in REGRESSION] == [1, 1]
 
 
-def test_gender_targets_are_smoothed_towards_one_half() -> None:
+def test_gender_targets_are_smoothed_towards_one_half(make_faces: MakeFaces) -> None:
     spec = TrainSpec(label_smoothing_ratio=0.1)
-    targets = training_targets(labelled([20, 30], [0, 1]), EXPECTATION, spec)
-    np.testing.assert_allclose(targets["gender"], [[0.05], [0.95]], rtol=1e-6)
-    assert targets["gender"].dtype == np.float32
-    assert targets["age"].shape == (2, 101)
-    assert targets["age"].dtype == np.float32
-    np.testing.assert_array_equal(targets["age"].argmax(axis=1), [20, 30])
+    values = training_targets(make_faces([20, 30], [0, 1]), EXPECTATION, spec).values
+    np.testing.assert_allclose(values["gender"], [[0.05], [0.95]], rtol=1e-6)
+    assert values["gender"].dtype == np.float32
+    assert values["age"].shape == (2, 101)
+    assert values["age"].dtype == np.float32
+    np.testing.assert_array_equal(values["age"].argmax(axis=1), [20, 30])
 
 
-def test_regression_targets_are_the_years() -> None:
-    targets = training_targets(labelled([20, 116], [0, 1]), REGRESSION, TrainSpec())
-    np.testing.assert_array_equal(targets["age"], np.array([[20], [116]], np.float32))
+def test_age_targets_are_spread_over_bins_or_the_ends_of_the_interval(
+    make_faces: MakeFaces,
+) -> None:
+    faces, spec = make_faces([20, (70, 120), 116], [0, 1, 1]), TrainSpec(age_sigma_years=3.0)
+    spread = training_targets(faces, EXPECTATION, spec).values["age"]
+    low, high = np.array([20, 70, 116]), np.array([20, 120, 116])
+    np.testing.assert_allclose(spread, interval_bins(low, high, AGE_BINS_YEARS, 3.0), rtol=1e-6)
+    ends = training_targets(faces, REGRESSION, spec).values["age"]
+    np.testing.assert_array_equal(ends, np.array([[20, 20], [70, 120], [116, 116]], np.float32))
+
+
+def test_weights_are_one_where_nothing_is_missing(make_faces: MakeFaces) -> None:
+    weights = training_targets(make_faces([20, (3, 9), 5], [0, 1, 1]), EXPECTATION, SPEC).weights
+    for name in ("gender", "age"):
+        np.testing.assert_array_equal(weights[name], np.ones(3, np.float32))
+        assert weights[name].dtype == np.float32
+
+
+def test_weights_of_missing_labels_are_zero_and_the_others_make_up_for_it(
+    make_faces: MakeFaces,
+) -> None:
+    # five faces, the last without any label: four are shown, one with an age, three with a gender
+    faces = make_faces([None, (20, 29), None, None, None], [0, None, 1, 1, None])
+    targets = training_targets(faces, EXPECTATION, SPEC)
+    np.testing.assert_array_equal(labelled_rows(faces, EXPECTATION), [0, 1, 2, 3])
+    np.testing.assert_array_equal(targets.weights["age"], [0, 4 / 1, 0, 0, 0])
+    np.testing.assert_allclose(targets.weights["gender"], [4 / 3, 0, 4 / 3, 4 / 3, 0], rtol=1e-6)
+    np.testing.assert_array_equal(targets.values["age"][[0, 2, 3, 4]], np.zeros((4, 101)))
+    np.testing.assert_array_equal(targets.values["gender"][[1, 4]], np.zeros((2, 1)))
+
+
+def test_a_label_that_is_drawn_more_often_counts_less(make_faces: MakeFaces) -> None:
+    faces = make_faces([30, None, None, None], [None, 0, 1, 0])
+    shares = np.array([3.0, 1.0, 1.0, 1.0])  # the age comes in 3 of 6 draws, not in 1 of 4
+    weights = training_targets(faces, EXPECTATION, SPEC, shares=shares).weights
+    np.testing.assert_array_equal(weights["age"], [6 / 3, 0, 0, 0])
+    np.testing.assert_array_equal(weights["gender"], [0, 6 / 3, 6 / 3, 6 / 3])
+
+
+AGES = st.one_of(
+    st.none(),
+    st.integers(0, 120),
+    st.tuples(st.integers(0, 120), st.integers(0, 120)).map(lambda pair: (min(pair), max(pair))),
+)
+LABELS = st.lists(st.tuples(AGES, st.sampled_from([None, 0, 1])), min_size=12, max_size=12).filter(
+    lambda faces: any(a is not None for a, _ in faces) and any(g is not None for _, g in faces)
+)
+
+
+class Scales:
+    """A model whose outputs are its inputs, compiled with the heads' losses."""
+
+    def __init__(self, heads: tuple[HeadSpec, ...]) -> None:
+        inputs = {head.name: keras.Input((head_width(head),), name=head.name) for head in heads}
+        self.heads = heads
+        self.model = keras.Model(inputs, {name: x * 1.0 for name, x in inputs.items()})
+        self.model.compile(loss=losses(heads), loss_weights={"gender": 1.0, "age": AGE_WEIGHT})
+
+    def random_outputs(self, seed: int, count: int) -> dict[str, NDArray[np.float32]]:
+        rng = np.random.default_rng(seed)
+        scale = {"binary": 3, "expectation": 3, "regression": 60}
+        return {
+            head.name: rng.normal(0, scale[head.kind], (count, head_width(head))).astype(np.float32)
+            for head in self.heads
+        }
+
+
+@pytest.fixture(scope="module", params=[EXPECTATION, REGRESSION], ids=["bins", "regression"])
+def scales(request: pytest.FixtureRequest) -> Scales:
+    return Scales(request.param)
+
+
+def textbook_losses(
+    heads: tuple[HeadSpec, ...], outputs: dict[str, NDArray[np.float32]], faces: Faces
+) -> dict[str, float]:
+    """Oracle: each head's mean loss, face by face, over the faces that have its label."""
+    found: dict[str, list[float]] = {head.name: [] for head in heads}
+    smooth, sigma = SPEC.label_smoothing_ratio, SPEC.age_sigma_years
+    for i, gender in enumerate(faces.classes["gender"]):
+        low, high = int(faces.age_low_years[i]), int(faces.age_high_years[i])
+        if gender >= 0:
+            p = 1 / (1 + math.exp(-float(outputs["gender"][i, 0])))
+            truth = gender * (1 - smooth) + smooth / 2
+            found["gender"].append(-truth * math.log(p) - (1 - truth) * math.log(1 - p))
+        if low >= 0 and heads[1].kind == "regression":
+            years = float(outputs["age"][i, 0])
+            found["age"].append(max(low - years, 0, years - high))
+        elif low >= 0:
+            target = interval_bins(np.array([low]), np.array([high]), AGE_BINS_YEARS, sigma)[0]
+            logits = outputs["age"][i].astype(np.float64)
+            found["age"].append(float(target @ (np.log(np.exp(logits).sum()) - logits)))
+    return {name: float(np.mean(each)) for name, each in found.items()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    labels=LABELS,
+    seed=st.integers(0, 1000),
+    batch_size=st.sampled_from([1, 3, 12]),  # whether a batch holds one label, all, or none
+)
+def test_the_loss_is_the_mean_over_labelled_faces_however_they_fall_into_batches(
+    scales: Scales,
+    make_faces: MakeFaces,
+    labels: list[tuple[Any, int | None]],
+    seed: int,
+    batch_size: int,
+) -> None:
+    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
+    rows = labelled_rows(faces, scales.heads)
+    # only the labelled faces are shown; four epochs of 12 draws so that every batch is full
+    order = np.tile(rows, 12)
+    targets = training_targets(faces, scales.heads, SPEC)
+    outputs = scales.random_outputs(seed, len(faces))
+    found = scales.model.evaluate(
+        {name: array[order] for name, array in outputs.items()},
+        {name: array[order] for name, array in targets.values.items()},
+        sample_weight={name: array[order] for name, array in targets.weights.items()},
+        batch_size=batch_size,
+        verbose=0,
+        return_dict=True,
+    )
+    expected = textbook_losses(scales.heads, outputs, faces)
+    assert found["gender_loss"] == pytest.approx(expected["gender"], rel=1e-4)
+    assert found["age_loss"] == pytest.approx(expected["age"], rel=1e-4, abs=1e-6)
+    total = expected["gender"] + AGE_WEIGHT * expected["age"]
+    assert found["loss"] == pytest.approx(total, rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(labels=LABELS, seed=st.integers(0, 1000))
+def test_no_gradient_comes_from_a_face_without_the_label(
+    scales: Scales, make_faces: MakeFaces, labels: list[tuple[Any, int | None]], seed: int
+) -> None:
+    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
+    targets = training_targets(faces, scales.heads, SPEC)
+    outputs = {name: tf.constant(x) for name, x in scales.random_outputs(seed, 12).items()}
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        loss = scales.model.compiled_loss(
+            dict(targets.values), outputs, sample_weight=dict(targets.weights)
+        )
+    gradient = {name: x.numpy() for name, x in tape.gradient(loss, outputs).items()}
+    unknown = {"gender": faces.classes["gender"] < 0, "age": faces.age_low_years < 0}
+    for name, without in unknown.items():
+        assert np.isfinite(gradient[name]).all()
+        np.testing.assert_array_equal(gradient[name][without], 0)
+        moved = np.any(gradient[name][~without] != 0, axis=1)
+        # a regression inside its interval is right already
+        assert moved.all() or scales.heads[1].kind == "regression"
+
+
+@settings(max_examples=40, deadline=None)
+@given(labels=LABELS, shares=st.lists(st.floats(0.01, 9), min_size=12, max_size=12))
+def test_each_head_counts_one_in_the_mean_draw(
+    make_faces: MakeFaces, labels: list[tuple[Any, int | None]], shares: list[float]
+) -> None:
+    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
+    drawn = np.zeros(12)
+    rows = labelled_rows(faces, EXPECTATION)
+    drawn[rows] = np.array(shares)[rows]
+    weights = training_targets(faces, EXPECTATION, SPEC, shares=drawn).weights
+    for name in ("gender", "age"):
+        assert np.average(weights[name], weights=drawn) == pytest.approx(1, rel=1e-5)
+        assert len(set(weights[name].tolist()) - {0.0}) == 1, "one constant"
+
+
+@pytest.mark.parametrize(
+    ("ages", "genders", "text"),
+    [
+        ([20, (3, 9)], [None, None], "head gender: found no gender among the labels of 2 training"),
+        ([None, None], [0, 1], "head age: found no age among the labels of 2 training faces, exp"),
+        ([20, 30], [1, 2], "head gender: found class 2, expected 0 or 1"),
+    ],
+)
+def test_a_head_that_nothing_can_teach_is_an_error(
+    make_faces: MakeFaces, ages: list[Any], genders: list[int | None], text: str
+) -> None:
+    with pytest.raises(ModelError, match=text) as caught:
+        training_targets(make_faces(ages, genders), EXPECTATION, SPEC)
+    assert "give a data set that has" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_loss_of_an_interval_is_the_distance_to_it() -> None:
+    # below, at the low end, inside, at the high end, above; then an exact age from either side
+    interval = tf.constant([[20.0, 29.0]] * 5 + [[40.0, 40.0]] * 3)
+    predicted = tf.constant([[17.5], [20.0], [24.0], [29.0], [33.0], [38.0], [40.0], [41.5]])
+    with tf.GradientTape() as tape:
+        tape.watch(predicted)
+        loss = distance_to_interval(interval, predicted)
+    np.testing.assert_array_equal(loss, [2.5, 0, 0, 0, 4, 2, 0, 1.5])
+    np.testing.assert_array_equal(tape.gradient(loss, predicted)[:, 0], [-1, 0, 0, 0, 1, -1, 0, 1])
+
+
+def test_loss_of_exact_ages_is_the_absolute_error() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 117, (200, 1)).astype(np.float32)
+    predicted = rng.normal(40, 30, (200, 1)).astype(np.float32)
+    found = distance_to_interval(tf.constant(np.tile(truth, 2)), tf.constant(predicted))
+    np.testing.assert_array_equal(found, np.abs(predicted - truth)[:, 0])
+    assert np.isnan(distance_to_interval(tf.constant([[1.0, 2.0]]), tf.constant([[math.nan]])))
 
 
 def test_losses_are_the_textbook_formulas_on_logits() -> None:
@@ -105,7 +275,7 @@ def test_losses_are_the_textbook_formulas_on_logits() -> None:
     p = 1 / (1 + np.exp(-logit))
     expected = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean()
     assert float(found["gender"](truth, logit)) == pytest.approx(expected, rel=1e-5)
-    assert float(losses(REGRESSION)["age"]([[20.0], [30.0]], [[23.0], [29.0]])) == 2.0
+    assert losses(REGRESSION)["age"] is distance_to_interval
 
 
 def test_outputs_are_decoded_by_sigmoid_and_softmax_mean() -> None:
@@ -131,7 +301,7 @@ def test_a_regression_output_is_the_years_themselves() -> None:
 @given(age=st.integers(10, 90))
 def test_a_perfect_output_is_read_as_the_age(age: int) -> None:
     # log of the target is the output that the loss asks for
-    target = soft_bins(np.array([float(age)]), AGE_BINS_YEARS, 2.0)
+    target = interval_bins(np.array([age]), np.array([age]), AGE_BINS_YEARS, 2.0)
     raw = {"gender": np.zeros((1, 1), np.float32), "age": np.log(target + 1e-30, dtype=np.float64)}
     decoded = decode_outputs(
         {name: array.astype(np.float32) for name, array in raw.items()}, EXPECTATION, 32

@@ -159,6 +159,43 @@ def test_bounds_and_identities(faces: list[tuple[float, int, float, float]], see
     assert value["rmse"] <= worst + slack
 
 
+def test_a_task_is_measured_on_the_images_that_have_its_label() -> None:
+    # the first three of four males are said right; of the females none has a gender
+    gender, age_true = [*GENDER[:4], *[-1] * 6], [math.nan, 20.0, *[math.nan] * 7, 20.0]
+    found = figures(gender=gender, age_true=age_true)
+    assert (found["accuracy"].value, found["accuracy"].n) == (3 / 4, 4)
+    assert (found["mae"].value, found["mae"].n) == ((1 + 3) / 2, 2)
+    assert found["rmse"].value == math.sqrt((1 + 9) / 2)
+    counts = confusion_counts(p_female=P_FEMALE, gender=gender)
+    np.testing.assert_array_equal(counts, [[3, 1], [0, 0]])
+
+
+@given(faces=faces, seed=st.integers(0, 2**32), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_figures_are_those_of_the_labelled_images_alone(
+    faces: list[tuple[float, int, float, float]], seed: int, data: st.DataObject
+) -> None:
+    n = len(faces)
+    masks = st.lists(st.booleans(), min_size=n, max_size=n).filter(any).map(np.array)
+    has_gender, has_age = data.draw(masks), data.draw(masks)
+    p_female, gender, age_pred, age_true = map(np.array, zip(*faces, strict=True))
+    every = {"p_female": p_female, "gender": gender, "age_pred": age_pred, "age_true": age_true}
+    found = figures(
+        **{
+            **every,
+            "gender": np.where(has_gender, gender, -1),
+            "age_true": np.where(has_age, age_true, np.nan),
+        },
+        seed=seed,
+        resamples=60,
+    )
+    for task, has in (("gender", has_gender), ("age", has_age)):
+        alone = figures(**{name: x[has] for name, x in every.items()}, seed=seed, resamples=60)
+        expected = {name: metric for name, metric in alone.items() if metric.task == task}
+        assert {name: found[name] for name in expected} == expected
+        assert {metric.n for metric in expected.values()} == {int(has.sum())}
+
+
 @given(
     pairs=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=30),
 )
@@ -178,8 +215,11 @@ def test_confusion_counts_every_image_once(pairs: list[tuple[float, int]]) -> No
         ({"gender": []}, DataError, "at least one image"),
         ({"gender": [0] * 9 + [2]}, DataError, "gender of image 9 is 2"),
         ({"gender": [0.5] * 10}, DataError, "gender of image 0 is 0.5"),
+        ({"gender": [-2] * 10}, DataError, "gender of image 0 is -2, expected 0 .*or -1 .unkno"),
+        ({"gender": [-1] * 10}, DataError, "none of 10 images has a known gender, expected at"),
         ({"age_true": [-1.0] * 10}, DataError, "age_true of image 0 is -1"),
-        ({"age_true": [math.nan] * 10}, DataError, "age_true of image 0 is nan"),
+        ({"age_true": [1.0, math.inf] * 5}, DataError, "age_true of image 1 is inf"),
+        ({"age_true": [math.nan] * 10}, DataError, "none of 10 images has a known exact age, exp"),
         ({"p_female": [0.5, math.nan] * 5}, ModelError, "p_female of image 1 is nan"),
         ({"p_female": [1.01] * 10}, ModelError, "expected a number from 0 to 1"),
         ({"age_pred": [math.inf] * 10}, ModelError, "age_pred of image 0 is inf"),

@@ -18,6 +18,8 @@ from typing import Annotated, Any
 import typer
 
 from edgeface import __version__
+from edgeface.cli_data import data_app
+from edgeface.console import print_line
 from edgeface.errors import ConfigError, DeviceError, EdgefaceError
 
 app = typer.Typer(
@@ -27,14 +29,14 @@ app = typer.Typer(
     help="Take a face-attribute model to phones and Raspberry Pis, and prove that it is as good.",
 )
 
-data_app = typer.Typer(
-    no_args_is_help=True, help="Look at labelled face sets before anything is trained on them."
-)
 app.add_typer(data_app, name="data")
 
 DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of faces named <age>_<gender>_<race>_<date>.jpg."),
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        help="Labelled faces: a manifest, a folder or a table. Repeat it to learn from several.",
+    ),
 ]
 
 
@@ -75,6 +77,9 @@ def compress(
         typer.Option(help="Starting weights: a no-top .h5 file, 'imagenet' or 'none'."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder that gets the artifacts.")] = Path("exported"),
+    calibration: Annotated[
+        Path, typer.Option(help="Folder that gets the list of calibration images.")
+    ] = Path("calibration_data"),
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace artifacts of other runs.")
     ] = False,
@@ -87,16 +92,23 @@ def compress(
     if weights is not None:
         chosen = replace(chosen, model=replace(chosen.model, weights=weights))
     reporter = TerminalReporter()
-    if data is None:
+    if not data:
         reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
     with _quiet_tensorflow():
         with _loading_tensorflow():
             from edgeface.pipeline import Request
             from edgeface.pipeline import compress as run
 
-        outcome = run(Request(recipe=chosen, data=data, out=out, overwrite=overwrite), reporter)
+        request = Request(
+            recipe=chosen,
+            data=tuple(data or ()),
+            out=out,
+            calibration_out=calibration,
+            overwrite=overwrite,
+        )
+        outcome = run(request, reporter)
     for artifact in outcome.artifacts:
-        _print(str(artifact.path))
+        print_line(str(artifact.path))
 
 
 @app.command()
@@ -143,7 +155,7 @@ def bench(
     result = run(
         artifacts,
         protocol=protocol,
-        held_out=find_held_out(artifacts, data, reporter),
+        held_out=find_held_out(artifacts, data or (), reporter),
         baseline=against.stem if against else _vgg16(artifacts),
         reporter=reporter,
     )
@@ -179,34 +191,9 @@ def predict(
     for path in images:
         line = _predict_one(predictor, path)
         failed = failed or "error" in line
-        _print(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
+        print_line(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
     if failed:
         raise typer.Exit(1)
-
-
-@data_app.command()
-def fetch(
-    name: Annotated[str, typer.Argument(help="utkface, fairface, fer2013 or celeba.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to make. Default: the name of the set.")
-    ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="You have read the licence and accept it.")
-    ] = False,
-) -> None:
-    """Download a public set of faces, check it and unpack it."""
-    from edgeface.console import TerminalReporter
-    from edgeface.data.fetch.run import fetch as run
-
-    folder = run(
-        name, out or Path(name), accept_licence=accept_licence, reporter=TerminalReporter()
-    )
-    _print(str(folder))
-
-
-def _print(line: str) -> None:
-    # a byte of a file name that is not UTF-8 is printed as JSON would escape it
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
 
 
 def _predict_one(predictor: Any, path: Path) -> dict[str, Any]:

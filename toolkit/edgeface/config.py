@@ -39,15 +39,21 @@ class DataSpec:
         test_ratio: share of images that only the final figures see.
         drawn_count: faces drawn when there is no folder.
         drawn_side_px: side of a drawn face.
+        cache_memory_bytes: largest split that is kept decoded in memory; a larger one is on disk.
+        cache_disk_bytes: largest split that is kept decoded on disk; a larger one is refused.
 
     Source:
         70/10/20: issue "First light"; the published systems have no validation split.
+        Caches: chosen, so that UTKFace at 160 px stays in memory of a machine with 8 GB and
+        CelebA at 128 px goes to disk.
     """
 
     validation_ratio: float = 0.1
     test_ratio: float = 0.2
     drawn_count: int = 4000
     drawn_side_px: int = 128
+    cache_memory_bytes: int = 2_000_000_000
+    cache_disk_bytes: int = 20_000_000_000
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -64,6 +70,13 @@ class DataSpec:
             (
                 32 <= self.drawn_side_px <= 256,
                 f"drawn_side_px is {self.drawn_side_px}, expected 32 to 256",
+            ),
+            *(
+                (value >= 0, f"{name} is {value}, expected 0 or more")
+                for name, value in (
+                    ("cache_memory_bytes", self.cache_memory_bytes),
+                    ("cache_disk_bytes", self.cache_disk_bytes),
+                )
             ),
         )
 
@@ -120,6 +133,12 @@ class AugmentSpec:
         shift_ratio: move by up to this share of the side.
         rotate_degrees: turn by up to this much either way.
         light_ratio: multiply and offset brightness, and scale contrast, by up to this share.
+        colour_ratio: scale saturation and each of the three channels by up to this share.
+        shade_ratio: light from one side: darken one edge and lighten the other by up to this share.
+        tilt_ratio: turn the head in depth: shorten one edge of the picture by up to this share.
+        erase_ratio: share of faces of which a rectangle is covered.
+        blur_ratio: share of faces that are blurred.
+        noise_levels: standard deviation of noise, up to this many of 255 grey levels.
 
     Source:
         chosen: the variations that hand-held cameras show; sizes tried in benchmarks/LOG.md.
@@ -130,12 +149,27 @@ class AugmentSpec:
     shift_ratio: float = 0.06
     rotate_degrees: float = 10.0
     light_ratio: float = 0.25
+    colour_ratio: float = 0.0
+    shade_ratio: float = 0.0
+    tilt_ratio: float = 0.0
+    erase_ratio: float = 0.0
+    blur_ratio: float = 0.0
+    noise_levels: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        ratios = ("scale_ratio", "shift_ratio", "light_ratio")
+        amounts = ("scale_ratio", "shift_ratio", "light_ratio", "colour_ratio", "shade_ratio")
+        shares = {name: getattr(self, name) for name in ("erase_ratio", "blur_ratio")}
         _require(
-            *_in_unit_interval(self, ratios),
+            *_in_unit_interval(self, (*amounts, "tilt_ratio")),
+            *(
+                (0 <= value <= 1, f"{name} is {value}, expected 0 to 1")
+                for name, value in shares.items()
+            ),
+            (
+                0 <= self.noise_levels <= 255,
+                f"noise_levels is {self.noise_levels}, expected 0 to 255",
+            ),
             (
                 0 <= self.rotate_degrees <= 180,
                 f"rotate_degrees is {self.rotate_degrees}, expected 0 to 180",
@@ -159,12 +193,17 @@ class TrainSpec:
         age_sigma_years: width of the soft age label over the bins (expectation head only).
         age_weight: weight of the age loss beside the gender loss, which has 1.
         batch_norm_momentum: of the moving statistics.
+        balance: labels by which rare faces are shown more often: "age" (by decade), "gender" or
+            any other attribute; none shows every face once an epoch.
+        balance_power: how much: a face is drawn in proportion to its group's size to the power of
+            minus this; 1 makes all groups equally frequent.
         augment: see `AugmentSpec`.
 
     Source:
         Learning rate, decay, σ: the plain fine-tune described in issue 5, repeated in
         benchmarks/LOG.md. Momentum 0.95: Keras's 0.999 keeps ImageNet's statistics for
-        thousands of steps.
+        thousands of steps. Balance power 0.5: Mahajan et al. 2018, Exploring the Limits of Weakly
+        Supervised Pretraining (arXiv 1805.00932), square-root sampling.
     """
 
     epochs: int = 16
@@ -178,6 +217,8 @@ class TrainSpec:
     age_sigma_years: float = 2.0
     age_weight: float = 0.5
     batch_norm_momentum: float = 0.95
+    balance: tuple[str, ...] = ()
+    balance_power: float = 0.5
     augment: AugmentSpec = AugmentSpec()
 
     def __post_init__(self) -> None:
@@ -197,6 +238,14 @@ class TrainSpec:
             (
                 0 <= self.weight_decay < math.inf,
                 f"weight_decay is {self.weight_decay}, expected 0 or more and finite",
+            ),
+            (
+                len(set(self.balance)) == len(self.balance),
+                f"balance is {', '.join(self.balance)}, expected every label once",
+            ),
+            (
+                0 <= self.balance_power <= 1,
+                f"balance_power is {self.balance_power}, expected 0 to 1",
             ),
         )
 

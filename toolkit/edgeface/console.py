@@ -18,6 +18,12 @@ from rich.progress import (
 from edgeface.types import Advance
 
 
+def print_line(line: str) -> None:
+    """Give one line of data to stdout, whatever bytes a file name in it has."""
+    # a byte of a file name that is not UTF-8 is printed as JSON would escape it
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
+
+
 class TerminalReporter:
     """Shows lines and progress bars with the time left on stderr."""
 

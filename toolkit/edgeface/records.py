@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import types
+from functools import lru_cache
 from pathlib import Path
 from typing import (
     Any,
@@ -119,8 +120,7 @@ def _build(cls: Any, value: Any, where: str, problems: List[str]) -> Any:
     if not isinstance(value, Mapping):
         problems.append(f"{where or 'top level'}: found {_kind(value)}, expected a table of keys")
         return None
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints, fields = _fields_of(cls)
     for key in value:
         if key not in fields:
             expected = ", ".join(fields)
@@ -138,6 +138,12 @@ def _build(cls: Any, value: Any, where: str, problems: List[str]) -> Any:
         complete = complete and (name in arguments or not required)
     # Ranges are checked beside other problems too, as far as defaults can stand in for bad values.
     return _make(cls, arguments, where, problems) if complete else None
+
+
+@lru_cache(maxsize=None)
+def _fields_of(cls: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    # a manifest has a record an image: asking Python anew each time would take seconds
+    return get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
 
 
 def _make(cls: Any, arguments: Dict[str, Any], where: str, problems: List[str]) -> Any:

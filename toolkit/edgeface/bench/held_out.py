@@ -11,7 +11,8 @@ from pathlib import Path
 
 from edgeface.bench.quality import HeldOut
 from edgeface.config import DataSpec
-from edgeface.data.sources import load_faces, open_data
+from edgeface.data.calibration import check_calibration
+from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import ArtifactError, BenchmarkError, DataError
 from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.artifact import Artifact
@@ -19,23 +20,23 @@ from edgeface.types import Reporter
 
 
 def find_held_out(
-    artifacts: Sequence[Artifact], data: Path | None, reporter: Reporter
+    artifacts: Sequence[Artifact], data: Sequence[Path], reporter: Reporter
 ) -> HeldOut | None:
     """Divide the data as training did and give the test split.
 
     Args:
         artifacts: to be measured; those with random weights do not count.
-        data: folder that they were trained on; None for drawn faces.
+        data: what they were trained on: manifests, folders or tables; empty for drawn faces.
         reporter: is told what is not measured, and why.
 
     Returns:
-        The test split; None if no artifact is trained, or they were trained on a folder that was
-        not given.
+        The test split; None if no artifact is trained, or they were trained on data that
+        was not given.
 
     Raises:
         BenchmarkError: the artifacts were trained on unlike data.
-        DataError: the folder does not hold the images the artifacts were trained on, so that its
-            test split may hold training images.
+        DataError: the data is not what the artifacts were trained on, so that its test split may
+            hold training images; or calibration images are not in its training split.
         ArtifactError: a sidecar does not say how its data was divided.
     """
     trained = [artifact for artifact in artifacts if artifact.sidecar.provenance.trained]
@@ -51,24 +52,34 @@ def find_held_out(
             f"{names}: trained on unlike data or splits, expected one; bench them apart"
         )
     first = trained[0].sidecar
-    if first.provenance.data_kind == "folder" and data is None:
+    if first.provenance.data_kind == "folder" and not data:
         reporter.say(
-            f"quality: not measured, give --data with the folder {first.provenance.data!r} that "
-            "the models were trained on"
+            f"quality: not measured, give --data with {first.provenance.data!r} that the models "
+            "were trained on"
         )
         return None
-    manifest = open_data(data, _data_spec(trained[0]), first.provenance.seed, reporter)
+    spec = _data_spec(trained[0])
+    manifest = open_data(data, spec, first.provenance.seed, reporter)
     if manifest.sha256 != first.provenance.manifest_sha256:
         raise DataError(
-            f"{data or 'drawn faces'}: not the images that {first.name} was trained on (manifest "
+            f"{manifest.label}: not the images that {first.name} was trained on (manifest "
             f"{manifest.sha256[:12]}, expected {first.provenance.manifest_sha256[:12]}): its test "
-            "split could hold training images; give the same folder as in training"
+            "split could hold training images; give the same folder as in training, or the "
+            "manifest.json beside the models"
         )
+    for artifact in trained:
+        sidecar = artifact.sidecar
+        check_calibration(manifest, sidecar.provenance.calibration_ids, sidecar.name)
+    cache = CacheSpec(
+        folder=trained[0].path.parent / ".work" / "cache",
+        memory_bytes=spec.cache_memory_bytes,
+        disk_bytes=spec.cache_disk_bytes,
+    )
     return HeldOut(
-        data=manifest.source.label,
+        data=manifest.label,
         split="test",
         manifest_sha256=manifest.sha256,
-        load=lambda side_px: load_faces(manifest, "test", side_px, reporter),
+        load=lambda side_px: load_faces(manifest, "test", side_px, cache, reporter),
     )
 
 

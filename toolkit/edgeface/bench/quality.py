@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.data.faces import Faces
+from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError
 from edgeface.model.metrics import quality_metrics
 from edgeface.runtime.artifact import Artifact
@@ -56,6 +56,9 @@ def measure_quality(
 ) -> Quality:
     """Run an artifact on held-out faces and compute its figures.
 
+    Those of gender and of age each come from the faces that have the label, which `Metric.n`
+    counts; an age interval has no error in years. `Quality.n` counts all faces.
+
     Args:
         artifact: of a trained model with the heads gender and age.
         faces: images uint8 [N, side, side, 3] of the artifact's side.
@@ -67,7 +70,7 @@ def measure_quality(
 
     Raises:
         BenchmarkError: the model's weights are random, a head is missing, or the split is not a
-            held-out one, or the faces have another side.
+            held-out one, the faces have another side, or none has a gender or an exact age.
         ArtifactError: the file cannot be run.
         DataError: no face, or labels that cannot be.
         ModelError: the model gives NaN.
@@ -80,6 +83,7 @@ def measure_quality(
             f"quality of {name}: faces have shape {faces.images.shape[1:]}, expected "
             f"({side_px}, {side_px}, 3); load them at the model's side"
         )
+    _check_labels(faces, name, f"{split} faces of {data}")
     predictor = open_predictor(artifact, threads=threads)
     predicted = predict_in_chunks(
         lambda images: predict_faces(predictor, images),
@@ -94,11 +98,24 @@ def measure_quality(
         n=len(faces),
         metrics=quality_metrics(
             p_female=predicted["gender"],
-            gender=faces.gender,
+            gender=faces.class_of("gender"),
             age_pred=predicted["age"],
-            age_true=faces.age_years,
+            age_true=faces.exact_age_years,
         ),
     )
+
+
+def _check_labels(faces: Faces, name: str, which: str) -> None:
+    known = {
+        "a gender": faces.class_of("gender") != UNKNOWN,
+        "an exact age": ~np.isnan(faces.exact_age_years),
+    }
+    for label, has in known.items():
+        if not has.any():
+            raise BenchmarkError(
+                f"quality of {name}: none of {len(faces)} {which} has {label}, expected at least "
+                "one; measure on a data set that has it"
+            )
 
 
 def predict_in_chunks(

@@ -1,6 +1,7 @@
 """Ages, exact or in bins, to what the age head is trained towards.
 
 In: age intervals. Out: distributions over the head's bins. Knows nothing of where ages come from.
+The only place with the normal around an age.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ def interval_bins(
 ) -> NDArray[np.float64]:
     """Spread each age interval over the bins: the average of the normals of its years.
 
-    An exact age (low = high) gives the row that `model.heads.soft_bins` gives. Years outside the
-    bins are not counted, as long as the interval has one inside: a head up to 100 learns "70 to
-    120" as 70 to 100. Else 21 years of that bin would count as 100, and its mean be 89. An
-    interval wholly outside counts as the nearest bin.
+    An exact age (low = high) is the interval of its one year. Years outside the bins are not
+    counted, as long as the interval has one inside: a head up to 100 learns "70 to 120" as 70 to
+    100. Else 21 years of that bin would count as 100, and its mean be 89. An interval wholly
+    outside counts as the nearest bin.
 
     Args:
         low_years: [N], whole numbers, 0 to 120.

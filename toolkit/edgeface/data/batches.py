@@ -1,12 +1,13 @@
-"""Batches for training: shuffled and augmented by tf.data while the model computes.
+"""Batches for training and prediction: gathered and augmented while the model computes.
 
-In: images and targets in memory. Out: a `tf.data.Dataset` for one epoch. Everything random is a
-function of (seed, epoch, batch), so an epoch that is trained again sees the same batches.
+In: images and targets in memory, or images in a file mapped into it. Out: a `tf.data.Dataset` for
+one epoch. Everything random is a function of (seed, epoch, batch), so an epoch that is trained
+again sees the same batches.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,96 +15,76 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgeface.config import AugmentSpec
+from edgeface.data.augment import augment_batch
 
 
 def training_batches(
-    images: Any,
-    targets: dict[str, Any],
+    images: NDArray[np.uint8],
+    targets: Mapping[str, NDArray[np.float32]],
+    weights: Mapping[str, NDArray[np.float32]],
     augment: AugmentSpec,
     *,
-    batch_size: int,
+    order: NDArray[np.int64],
     seed: int,
     epoch: int,
 ) -> Any:
-    """One epoch of shuffled, augmented batches; an incomplete last batch is left out.
+    """One epoch of augmented batches in the order given.
 
     Args:
-        images: uint8 tensor [N, side, side, 3], RGB.
-        targets: by head, float32 tensor [N, units].
+        images: uint8 [N, side, side, 3], RGB; may be a read-only `numpy.memmap`. Read batch by
+            batch, never copied whole.
+        targets: by head, float32 [N, units].
+        weights: by head, float32 [N], of each face's loss.
         augment: what is done to the images.
-        batch_size: images a batch, at most N.
-        seed: of order and augmentation.
+        order: int64 [steps, B] of indices of faces, as from `balance.epoch_order`.
+        seed: of the augmentation.
         epoch: its number.
 
     Returns:
-        Dataset of (float32 [B, side, side, 3] 0..255, {head: [B, units]}).
+        Dataset of (float32 [B, side, side, 3] 0..255, {head: [B, units]}, {head: [B]}).
     """
-    count = int(images.shape[0]) // batch_size
-    order = np.random.default_rng([seed, epoch]).permutation(int(images.shape[0]))
-    rows = tf.constant(order[: count * batch_size].reshape(count, batch_size), tf.int64)
+    steps, size = order.shape
+    labels = [*targets.values(), *weights.values()]
 
-    def make_batch(step: Any) -> tuple[Any, dict[str, Any]]:
-        chosen = rows[step]
-        random_seed = tf.stack([tf.constant(seed * 1009 + epoch, tf.int64), step])
-        batch = augment_batch(tf.gather(images, chosen), augment, random_seed)
-        return batch, {name: tf.gather(target, chosen) for name, target in targets.items()}
+    def read(step: int) -> list[NDArray[np.float32]]:
+        rows = order[step]
+        # + 1: numpy pads seeds with zeros, and the epoch's order is drawn from [seed, epoch]
+        batch = augment_batch(images[rows], augment, (seed, epoch, int(step) + 1))
+        return [batch, *(label[rows] for label in labels)]
 
-    batches = tf.data.Dataset.range(count).map(make_batch, num_parallel_calls=2)
-    return batches.prefetch(4)
+    def make_batch(step: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        batch, *found = tf.numpy_function(read, [step], [tf.float32] * (1 + len(labels)))
+        batch.set_shape((size, *images.shape[1:]))
+        for label, of in zip(found, labels, strict=True):
+            label.set_shape((size, *of.shape[1:]))
+        wanted, weighed = found[: len(targets)], found[len(targets) :]
+        return (
+            batch,
+            dict(zip(targets, wanted, strict=True)),
+            dict(zip(weights, weighed, strict=True)),
+        )
 
-
-def augment_batch(images: Any, spec: AugmentSpec, random_seed: Any) -> Any:
-    """Flip, zoom, shift, turn and relight each image of a batch by its own random amounts.
-
-    Args:
-        images: uint8 [B, side, side, 3].
-        spec: how much.
-        random_seed: int64 [2]; equal seeds give equal results.
-
-    Returns:
-        float32 [B, side, side, 3], 0 to 255.
-    """
-    draws = tf.random.stateless_uniform((7, tf.shape(images)[0]), random_seed, -1.0, 1.0)
-    flip, zoom, shift_x, shift_y, turn, gain, offset = tf.unstack(draws)
-    side_px = int(images.shape[1])
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(images, tf.float32),  # on uint8 it would round every pixel down
-        transforms=_transforms(spec, side_px, flip, zoom, (shift_x, shift_y), turn),
-        output_shape=[side_px, side_px],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-    light = spec.light_ratio
-    contrast = tf.reshape(tf.exp(gain * math.log1p(light)), (-1, 1, 1, 1))
-    lift = tf.reshape(offset * light * 127.5, (-1, 1, 1, 1))
-    relit = (moved - 127.5) * contrast + 127.5 + lift
-    return tf.clip_by_value(relit, 0.0, 255.0)
-
-
-def _transforms(
-    spec: AugmentSpec, side_px: int, flip: Any, zoom: Any, shift: tuple[Any, Any], turn: Any
-) -> Any:
-    # maps output to input coordinates: centre, turn and zoom, mirror, shift, back from the centre
-    angle = turn * math.radians(spec.rotate_degrees)
-    scale = 1.0 + zoom * spec.scale_ratio
-    mirror = tf.where(flip > 0, -1.0, 1.0) if spec.flip else tf.ones_like(flip)
-    centre = (side_px - 1) / 2
-    a = mirror * scale * tf.cos(angle)
-    b = -mirror * scale * tf.sin(angle)
-    d = scale * tf.sin(angle)
-    e = scale * tf.cos(angle)
-    c = centre - (a + b) * centre + shift[0] * spec.shift_ratio * side_px
-    f = centre - (d + e) * centre + shift[1] * spec.shift_ratio * side_px
-    zero = tf.zeros_like(a)
-    return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
+    return tf.data.Dataset.range(steps).map(make_batch, num_parallel_calls=2).prefetch(4)
 
 
 def plain_batches(images: NDArray[np.uint8], batch_size: int = 128) -> Any:
-    """Images in order as float32 batches, for prediction."""
+    """Images in order as float32 batches, for prediction; the last one may be smaller.
 
-    def to_float(batch: Any) -> Any:
-        return tf.cast(batch, tf.float32)
+    Args:
+        images: uint8 [N, side, side, 3]; may be a `numpy.memmap`, read batch by batch.
+        batch_size: images a batch.
 
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
-    return batches.map(to_float, num_parallel_calls=1).prefetch(2)
+    Returns:
+        Dataset of float32 [batch_size or less, side, side, 3], 0 to 255.
+    """
+
+    def read(start: int) -> NDArray[np.float32]:
+        return images[start : start + batch_size].astype(np.float32)
+
+    def make_batch(start: Any) -> Any:
+        batch = tf.numpy_function(read, [start], tf.float32)
+        batch.set_shape((None, *images.shape[1:]))
+        return batch
+
+    starts = tf.data.Dataset.range(0, len(images), batch_size)
+    return starts.map(make_batch, num_parallel_calls=1).prefetch(2)

@@ -12,7 +12,7 @@ from pathlib import Path
 import edgeface
 from edgeface.commit import source_commit
 from edgeface.config import Recipe
-from edgeface.data.manifest import DrawnSource, Manifest
+from edgeface.data.manifest import Manifest
 from edgeface.model.profile import ModelProfile
 from edgeface.records import to_mapping
 from edgeface.types import Provenance
@@ -37,6 +37,7 @@ def trained_on(
     manifest: Manifest,
     profile: ModelProfile,
     *,
+    run: str,
     pruning_ratio: float = 0.0,
     calibration_ids: tuple[str, ...] = (),
 ) -> Provenance:
@@ -46,15 +47,16 @@ def trained_on(
         recipe: resolved.
         manifest: of the data.
         profile: of the network as it was exported.
+        run: `run_id` of the two.
         pruning_ratio: share of prunable channels removed, as achieved.
         calibration_ids: training images that set the int8 ranges.
     """
     return Provenance(
-        run_id=run_id(recipe, manifest),
+        run_id=run,
         recipe=to_mapping(recipe),
         seed=recipe.seed,
-        data=manifest.source.label,
-        data_kind="drawn" if isinstance(manifest.source, DrawnSource) else "folder",
+        data=manifest.label,
+        data_kind="drawn" if manifest.drawn else "folder",
         manifest_sha256=manifest.sha256,
         calibration_ids=calibration_ids,
         weights=recipe.model.weights,
@@ -97,10 +99,10 @@ def untrained(run: str, seed: int, profile: ModelProfile) -> Provenance:
 
 def licence_of(manifest: Manifest) -> str:
     """Say what the weights of a model trained on the manifest may be used for."""
-    if isinstance(manifest.source, DrawnSource):
+    if manifest.drawn:
         return "trained on drawn faces: free of rights of others, of no use on real faces"
     return (
-        f"trained on {manifest.source.label!r}: the terms of that data set and of the starting "
+        f"trained on {manifest.label!r}: the terms of that data set and of the starting "
         "weights hold for this model"
     )
 

@@ -1,22 +1,41 @@
 """The heads: what each predicts, what it is trained towards, how its output is read.
 
-In: labels. Out: training targets, losses, and the `HeadSpec`s that the sidecar carries.
+In: labels. Out: training targets with masks for the labels that are missing, losses, and the
+`HeadSpec`s that the sidecar carries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.config import ModelSpec, TrainSpec
+from edgeface.data.age_targets import interval_bins
 from edgeface.data.faces import Faces
+from edgeface.errors import ModelError
 from edgeface.runtime.decode import decode
 from edgeface.types import GENDER_CLASSES, Contract, HeadSpec, ImageSpec, TensorSpec
 
 # Source: design.md, "age by expectation over age bins (0..100)". Older faces count as 100.
 AGE_BINS_YEARS = tuple(float(age) for age in range(101))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What each face is trained towards, by head.
+
+    Attributes:
+        values: float32 [N, units]; 0 in the rows of faces that lack the head's label.
+        weights: float32 [N], what each face's loss counts; 0 in those rows, and 1 in all rows where
+            nothing is missing.
+    """
+
+    values: Mapping[str, NDArray[np.float32]]
+    weights: Mapping[str, NDArray[np.float32]]
 
 
 def head_specs(spec: ModelSpec) -> tuple[HeadSpec, ...]:
@@ -37,63 +56,123 @@ def head_width(head: HeadSpec) -> int:
 
 
 def training_targets(
-    faces: Faces, heads: tuple[HeadSpec, ...], spec: TrainSpec
-) -> dict[str, NDArray[np.float32]]:
-    """Make what each head is trained towards.
+    faces: Faces,
+    heads: tuple[HeadSpec, ...],
+    spec: TrainSpec,
+    *,
+    shares: NDArray[np.float64] | None = None,
+) -> Targets:
+    """Make what each head is trained towards, with a mask for the labels that are missing.
+
+    A head's weight is 0 for faces without its label and one constant for the others: 1 / (the
+    share of drawn faces that have it). Keras divides a batch's weighted loss by the batch size, so
+    the mean over an epoch is in expectation the mean loss of the labelled faces, however they fall
+    into batches, and a head's loss weight means the same whatever is missing. Dividing each batch
+    by its own labelled faces instead would weigh the only one of a batch of 64 like the 64 of
+    another batch, and have no value where a batch holds none.
 
     Args:
-        faces: N faces.
+        faces: N faces; their images are not used.
         heads: of the model.
         spec: label smoothing and σ.
+        shares: how often each face is drawn, [N], in any unit, 0 for faces that are not trained
+            on; None draws those that have a label of any head equally often. Balancing by age
+            draws labelled faces more often, and their weight must be that much smaller.
 
     Returns:
-        By head: float32 [N, 1] smoothed probability (binary), [N, bins] distribution
-        (expectation) or [N, 1] value (regression).
-    """
-    targets = {}
-    for head in heads:
-        if head.kind == "binary":
-            smooth = spec.label_smoothing_ratio
-            targets[head.name] = (faces.gender * (1 - smooth) + smooth / 2)[:, None]
-        elif head.kind == "expectation":
-            targets[head.name] = soft_bins(faces.age_years, head.bins, spec.age_sigma_years)
-        else:
-            targets[head.name] = faces.age_years[:, None]
-    return {name: np.asarray(target, np.float32) for name, target in targets.items()}
+        Targets: values [N, 1] smoothed probability (binary), [N, bins] distribution (expectation)
+        or [N, 2] lowest and highest value (regression).
 
-
-def soft_bins(
-    values: NDArray[np.floating[Any]], bins: tuple[float, ...], sigma: float
-) -> NDArray[np.float64]:
-    """Spread each value over the bins as a normal distribution.
-
-    Args:
-        values: [N]; those outside the bins count as the nearest bin.
-        bins: centres.
-        sigma: width, in the bins' unit.
-
-    Returns:
-        float64 [N, bins]; rows add up to 1.
+    Raises:
+        ModelError: a head has no labelled face, or a binary one more than two classes.
 
     Source:
-        Gao et al. 2017, Deep Label Distribution Learning (arXiv 1611.01731).
+        Masks: the loss of a task is summed over the samples that have its label, e.g. Kokkinos
+        2017, UberNet (arXiv 1609.02132), section 3.2.
     """
-    centres = np.asarray(bins)
-    clipped = np.clip(np.asarray(values, np.float64), centres[0], centres[-1])
-    weight = np.exp(-0.5 * ((clipped[:, None] - centres) / sigma) ** 2)
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+    known = {head.name: _known(faces, head) for head in heads}
+    drawn = np.any(list(known.values()), axis=0).astype(np.float64) if shares is None else shares
+    values, weights = {}, {}
+    for head in heads:
+        at = known[head.name]
+        share = drawn[at].sum()
+        if share <= 0:
+            raise ModelError(
+                f"head {head.name}: found no {head.name} among the labels of {len(faces)} training "
+                "faces, expected at least one; give a data set that has it"
+            )
+        weights[head.name] = np.where(at, drawn.sum() / share, 0).astype(np.float32)
+        values[head.name] = _values(faces, head, at, spec)
+    return Targets(values=values, weights=weights)
+
+
+def labelled_rows(faces: Faces, heads: tuple[HeadSpec, ...]) -> NDArray[np.int64]:
+    """Indices of the faces that have a label of at least one head, int64, rising."""
+    return np.flatnonzero(np.any([_known(faces, head) for head in heads], axis=0))
+
+
+def _known(faces: Faces, head: HeadSpec) -> NDArray[np.bool_]:
+    return faces.class_of(head.name) >= 0 if head.kind == "binary" else faces.has_age
+
+
+def _values(
+    faces: Faces, head: HeadSpec, at: NDArray[np.bool_], spec: TrainSpec
+) -> NDArray[np.float32]:
+    low, high = faces.age_low_years[at], faces.age_high_years[at]
+    labelled: NDArray[np.float64] | NDArray[np.int64]
+    if head.kind == "binary":
+        labelled = _smoothed(head, faces.class_of(head.name)[at], spec.label_smoothing_ratio)
+    elif head.kind == "expectation":
+        labelled = interval_bins(low, high, head.bins, spec.age_sigma_years)
+    else:
+        labelled = np.stack([low, high], axis=1)
+    # the weight of the other rows is 0, and 0 * loss is 0 only for a finite loss: 0 gives one
+    values = np.zeros((len(faces), labelled.shape[1]), np.float32)
+    values[at] = labelled
+    return values
+
+
+def _smoothed(
+    head: HeadSpec, numbers: NDArray[np.int64], smoothing_ratio: float
+) -> NDArray[np.float64]:
+    if numbers.max() > 1:
+        raise ModelError(
+            f"head {head.name}: found class {numbers.max()}, expected 0 or 1; a binary head learns "
+            "two classes, give a data set that has two"
+        )
+    smoothed = numbers * (1 - smoothing_ratio) + smoothing_ratio / 2
+    return np.asarray(smoothed[:, None], np.float64)
 
 
 def losses(heads: tuple[HeadSpec, ...]) -> dict[str, Any]:
     """Keras loss of each head, by head name; all take logits where there are any."""
     import tf_keras as keras
 
-    of_kind = {
+    of_kind: dict[str, Callable[[], Any]] = {
         "binary": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
         "expectation": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
-        "regression": keras.losses.MeanAbsoluteError,
+        "regression": lambda: distance_to_interval,
     }
     return {head.name: of_kind[head.kind]() for head in heads}
+
+
+def distance_to_interval(interval: Any, predicted: Any) -> Any:
+    """Keras loss: how far each prediction is from its interval; the absolute error if low = high.
+
+    Args:
+        interval: float32 [B, 2], lowest and highest value.
+        predicted: float32 [B, 1].
+
+    Returns:
+        float32 [B], 0 inside the interval.
+
+    Source:
+        chosen: an interval says nothing of where in it the age is, so no place in it costs.
+    """
+    import tensorflow as tf
+
+    nearest = tf.clip_by_value(predicted, interval[:, :1], interval[:, 1:])
+    return tf.abs(predicted - nearest)[:, 0]
 
 
 def decode_outputs(

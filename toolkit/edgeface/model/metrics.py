@@ -2,7 +2,8 @@
 
 In: predictions and labels of the same images. Out: `Metric` values. Nothing is predicted here.
 
-Every figure is a function of six sums over the images (four cells of the confusion matrix,
+The figures of a task are those of the images that have its label, as if there were no others.
+Every figure is a function of six sums over its images (four cells of the confusion matrix,
 absolute and squared age error), so that a bootstrap resample is one row of a matrix product.
 
 0/0, e.g. the precision of a class that was never predicted, is 0.0 and not NaN: a model that
@@ -12,15 +13,19 @@ Source: scikit-learn, `precision_score(zero_division=0)`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgeface.data.faces import UNKNOWN
 from edgeface.errors import DataError, ModelError
 from edgeface.types import GENDER_CLASSES, Metric
 
 # Source: two-sided 95 % percentile interval, Efron and Tibshirani 1993, chapter 13.
 INTERVAL_QUANTILES = (0.025, 0.975)
 FEMALE_THRESHOLD = 0.5  # Source: the two errors cost the same, so the likelier class is named.
+_Figures = Callable[[NDArray[np.float64], int], dict[str, NDArray[np.float64]]]
 _CHUNK_RESAMPLES = 50  # chosen: each array stays below 10 MB at 24,000 images; speed is the same
 
 
@@ -35,23 +40,24 @@ def quality_metrics(
 ) -> tuple[Metric, ...]:
     """Compute all figures of gender and age with their 95 % intervals.
 
-    The interval is the percentile bootstrap over images: images are drawn with replacement, the
-    same draw serves every figure.
+    The interval is the percentile bootstrap over images: images are drawn with replacement from
+    those that have the task's label, the same draw serves every figure of the task.
 
     Args:
         p_female: probability of class 1, [N], 0 to 1; 0.5 and above counts as female.
-        gender: true class, integer [N], 0 male, 1 female.
+        gender: true class, integer [N], 0 male, 1 female, `UNKNOWN` where that is.
         age_pred: predicted age in years, [N].
-        age_true: true age in years, [N].
+        age_true: true age in years, [N]; NaN where it is unknown or known as an interval only.
         seed: of the resampling.
         resamples: bootstrap resamples, 1 or more.
 
     Returns:
         gender: accuracy, then precision, recall and F1 of male and of female, as ratios;
-        age: mae and rmse in years.
+        age: mae and rmse in years. `Metric.n` counts the images that have the task's label.
 
     Raises:
-        DataError: no image, arrays of different length, or a label that cannot be.
+        DataError: no image, arrays of different length, a label that cannot be, or a task of
+            which no image has the label.
         ModelError: a prediction that is not a number in its range.
         ValueError: `resamples` below 1.
 
@@ -60,39 +66,30 @@ def quality_metrics(
     """
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}, expected 1 or more")
+    genders, ages = _gender_labels(gender), _age_labels(age_true)
     per_image = _per_image(
         _predictions("p_female", p_female, high=1.0),
-        _gender_labels(gender),
+        genders,
         _predictions("age_pred", age_pred, high=np.inf, low=-np.inf),
-        _age_labels(age_true),
+        ages,
     )
-    count = len(per_image)
-    values = _figures(per_image.sum(axis=0))
-    sums = _resampled_sums(per_image, seed, resamples)
-    resampled = _figures(sums)
-    metrics = []
-    for (task, name, unit), value in values.items():
-        low, high = np.quantile(resampled[task, name, unit], INTERVAL_QUANTILES)
-        metrics.append(
-            Metric(
-                task=task,
-                name=name,
-                value=float(value),
-                low=float(low),
-                high=float(high),
-                unit=unit,
-                n=count,
-            )
-        )
-    return tuple(metrics)
+    has_gender = _some("gender", genders != UNKNOWN)
+    has_age = _some("exact age", ~np.isnan(ages))
+    of_gender = _resampled_sums(per_image[has_gender], seed, resamples)
+    same = np.array_equal(has_gender, has_age)
+    of_age = of_gender if same else _resampled_sums(per_image[has_age], seed, resamples)
+    return (
+        *_metrics("gender", "ratio", _gender_figures, per_image[has_gender], of_gender),
+        *_metrics("age", "years", _age_figures, per_image[has_age], of_age),
+    )
 
 
 def confusion_counts(*, p_female: ArrayLike, gender: ArrayLike) -> NDArray[np.int64]:
-    """Count images by true and predicted gender.
+    """Count images by true and predicted gender; those of unknown gender are not counted.
 
     Args:
         p_female: probability of class 1, [N], 0 to 1; 0.5 and above counts as female.
-        gender: true class, integer [N], 0 male, 1 female.
+        gender: true class, integer [N], 0 male, 1 female, `UNKNOWN` where that is.
 
     Returns:
         int64 [2, 2]: row is the true class, column the predicted one, 0 male, 1 female.
@@ -115,15 +112,15 @@ def _per_image(
     age_pred: NDArray[np.float64],
     age_true: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """What each image adds to the six sums, float64 [N, 6]."""
+    """What each image adds to the six sums, float64 [N, 6]; nothing where a label is missing."""
     for name, array in (("p_female", p_female), ("age_pred", age_pred), ("age_true", age_true)):
         if len(array) != len(gender):
             raise DataError(
                 f"metrics: {name} has {len(array)} values and gender {len(gender)}, expected one "
                 "of each for every image"
             )
-    cell = 2 * gender + (p_female >= FEMALE_THRESHOLD)
-    error = age_pred - age_true
+    cell = np.where(gender == UNKNOWN, UNKNOWN, 2 * gender + (p_female >= FEMALE_THRESHOLD))
+    error = np.where(np.isnan(age_true), 0.0, age_pred - age_true)
     return np.column_stack([cell[:, None] == np.arange(4), np.abs(error), error**2])
 
 
@@ -142,23 +139,61 @@ def _resampled_sums(
     return np.concatenate(sums)
 
 
-def _figures(sums: NDArray[np.float64]) -> dict[tuple[str, str, str], NDArray[np.float64]]:
-    """Figures from the six sums, [..., 6] to (task, name, unit) -> [...]."""
-    count = sums[..., :4].sum(axis=-1)
+def _some(label: str, has: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if not has.any():
+        raise DataError(
+            f"metrics: none of {len(has)} images has a known {label}, expected at least one; "
+            "measure on a data set that has it"
+        )
+    return has
+
+
+def _metrics(
+    task: str,
+    unit: str,
+    figures: _Figures,
+    per_image: NDArray[np.float64],
+    resampled_sums: NDArray[np.float64],
+) -> tuple[Metric, ...]:
+    """Figures of one task, from what the n images that have its label add to the sums."""
+    count = len(per_image)
+    resampled = figures(resampled_sums, count)
+    metrics = []
+    for name, value in figures(per_image.sum(axis=0), count).items():
+        low, high = np.quantile(resampled[name], INTERVAL_QUANTILES)
+        metrics.append(
+            Metric(
+                task=task,
+                name=name,
+                value=float(value),
+                low=float(low),
+                high=float(high),
+                unit=unit,
+                n=count,
+            )
+        )
+    return tuple(metrics)
+
+
+def _gender_figures(sums: NDArray[np.float64], count: int) -> dict[str, NDArray[np.float64]]:
+    """Figures from the six sums of `count` images, [..., 6] to name -> [...]."""
     confusion = sums[..., :4].reshape(*sums.shape[:-1], 2, 2)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    figures = {("gender", "accuracy", "ratio"): right.sum(axis=-1) / count}
+    figures = {"accuracy": right.sum(axis=-1) / count}
     for index, name in enumerate(GENDER_CLASSES):
         said = confusion[..., :, index].sum(axis=-1)
         there = confusion[..., index, :].sum(axis=-1)
         figures |= {
-            ("gender", f"precision_{name}", "ratio"): _ratio(right[..., index], said),
-            ("gender", f"recall_{name}", "ratio"): _ratio(right[..., index], there),
-            ("gender", f"f1_{name}", "ratio"): _ratio(2 * right[..., index], said + there),
+            f"precision_{name}": _ratio(right[..., index], said),
+            f"recall_{name}": _ratio(right[..., index], there),
+            f"f1_{name}": _ratio(2 * right[..., index], said + there),
         }
-    figures["age", "mae", "years"] = sums[..., 4] / count
-    figures["age", "rmse", "years"] = np.sqrt(sums[..., 5] / count)
     return figures
+
+
+def _age_figures(sums: NDArray[np.float64], count: int) -> dict[str, NDArray[np.float64]]:
+    """Figures from the six sums of `count` images, [..., 6] to name -> [...]."""
+    return {"mae": sums[..., 4] / count, "rmse": np.sqrt(sums[..., 5] / count)}
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -192,21 +227,23 @@ def _predictions(
 
 def _gender_labels(values: ArrayLike) -> NDArray[np.int64]:
     array = _vector("gender", values)
-    bad = ~np.isin(array, (0, 1))
+    bad = ~np.isin(array, (UNKNOWN, 0, 1))
     if bad.any():
         where = int(np.flatnonzero(bad)[0])
         raise DataError(
-            f"metrics: gender of image {where} is {array[where]:g}, expected 0 (male) or 1 (female)"
+            f"metrics: gender of image {where} is {array[where]:g}, expected 0 (male), "
+            f"1 (female) or {UNKNOWN} (unknown)"
         )
     return array.astype(np.int64)
 
 
 def _age_labels(values: ArrayLike) -> NDArray[np.float64]:
     array = _vector("age_true", values)
-    bad = ~(np.isfinite(array) & (array >= 0))
+    bad = ~(np.isnan(array) | (np.isfinite(array) & (array >= 0)))
     if bad.any():
         where = int(np.flatnonzero(bad)[0])
         raise DataError(
-            f"metrics: age_true of image {where} is {array[where]:g}, expected years from 0"
+            f"metrics: age_true of image {where} is {array[where]:g}, expected years from 0, "
+            "or NaN (unknown)"
         )
     return array

@@ -12,16 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
 from edgeface.config import TrainSpec
+from edgeface.data.balance import epoch_order, sampling_weights
 from edgeface.data.batches import plain_batches, training_batches
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, ModelError
 from edgeface.model.checkpoint import Checkpoints, EpochRecord
-from edgeface.model.heads import decode_outputs, losses, training_targets
+from edgeface.model.heads import (
+    Targets,
+    decode_outputs,
+    labelled_rows,
+    losses,
+    training_targets,
+)
 from edgeface.model.networks import set_batch_norm_momentum
 from edgeface.types import Advance, HeadSpec, Reporter
 
@@ -37,8 +43,9 @@ class TrainingTask:
     Attributes:
         label: for the progress bar, e.g. "fine-tune".
         heads: of the model.
-        train: faces of the training split.
-        validation: faces of the validation split; they pick the best epoch.
+        train: faces of the training split; each trains the heads that it has a label of.
+        validation: faces of the validation split; those with an exact age and those with a gender
+            pick the best epoch.
         folder: of the checkpoints.
         run_id: digest of all that determines this training.
         seed: of order and augmentation.
@@ -68,37 +75,38 @@ def fine_tune(
         One record an epoch.
 
     Raises:
-        ModelError: too few images for one batch, a loss or an output that is not finite (the last
-            good checkpoint stays), or a checkpoint folder of another run or that cannot be written.
+        ModelError: too few images for one batch, a head without any label, a loss or an output
+            that is not finite (the last good checkpoint stays), or a checkpoint folder of another
+            run or that cannot be written.
     """
-    steps = len(task.train) // spec.batch_size
-    if steps == 0:
-        raise ModelError(
-            f"{task.label}: {len(task.train)} training images do not fill a batch of "
-            f"{spec.batch_size}; give more images or lower batch_size in the recipe"
-        )
+    plan = _plan(task, spec)
+    _check_validation(task)
+    _say_missing(task, plan, reporter)
     set_batch_norm_momentum(model, spec.batch_norm_momentum)
-    optimizer = _optimizer(spec, steps)
+    optimizer = _optimizer(spec, plan.steps)
     optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(task.folder, task.run_id, model, optimizer)
     history = checkpoints.restore()
     if history:
         reporter.say(f"{task.label}: goes on after epoch {len(history)} of {spec.epochs}")
-    images = tf.constant(task.train.images)
-    targets = {
-        name: tf.constant(target)
-        for name, target in training_targets(task.train, task.heads, spec).items()
-    }
     weights = {head.name: 1.0 if head.kind == "binary" else spec.age_weight for head in task.heads}
     model.compile(optimizer=optimizer, loss=losses(task.heads), loss_weights=weights)
-    with reporter.track(task.label, spec.epochs * steps) as advance:
-        advance(len(history) * steps)
+    with reporter.track(task.label, spec.epochs * plan.steps) as advance:
+        advance(len(history) * plan.steps)
         for epoch in range(len(history), spec.epochs):
+            order = epoch_order(
+                len(plan.rows),
+                spec.batch_size,
+                seed=task.seed,
+                epoch=epoch,
+                sampling=plan.sampling,
+            )
             batches = training_batches(
-                images,
-                targets,
+                task.train.images,
+                plan.targets.values,
+                plan.targets.weights,
                 spec.augment,
-                batch_size=spec.batch_size,
+                order=plan.rows[order],
                 seed=task.seed,
                 epoch=epoch,
             )
@@ -133,10 +141,12 @@ def recalibrate_batch_norm(
 ) -> None:
     """Set the moving statistics anew from training images, after channels were cut.
 
+    Labels play no part, except in how often a face is drawn if training is balanced.
+
     Args:
         model: changed in place; only its moving means and variances.
         faces: of the training split.
-        spec: batch size and augmentation, as the statistics will be used in training.
+        spec: batch size, balance and augmentation, as the statistics will be used in training.
         seed: of the images chosen.
         images: how many, at most.
 
@@ -145,18 +155,66 @@ def recalibrate_batch_norm(
         uncut network mislead the cut one.
     """
     set_batch_norm_momentum(model, 0.9)
-    count = min(images, len(faces)) // spec.batch_size * spec.batch_size
-    chosen = np.random.default_rng(seed).permutation(len(faces))[:count]
-    batches = training_batches(
-        tf.constant(faces.images[chosen]),
-        {},
-        spec.augment,
-        batch_size=spec.batch_size,
-        seed=seed,
-        epoch=0,
-    )
-    for batch, _ in batches:
+    sampling = sampling_weights(faces, spec.balance, spec.balance_power)
+    order = epoch_order(len(faces), spec.batch_size, seed=seed, epoch=0, sampling=sampling)
+    chosen = order[: images // spec.batch_size]
+    batches = training_batches(faces.images, {}, {}, spec.augment, order=chosen, seed=seed, epoch=0)
+    for batch, _, _ in batches:
         model(batch, training=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is drawn from, [N] as in the training faces, and how."""
+
+    rows: NDArray[np.int64]  # of faces with a label of any head; the order's numbers count these
+    sampling: NDArray[np.float64] | None
+    targets: Targets
+    steps: int
+
+
+def _plan(task: TrainingTask, spec: TrainSpec) -> _Plan:
+    rows = labelled_rows(task.train, task.heads)
+    steps = len(rows) // spec.batch_size
+    if steps == 0:
+        raise ModelError(
+            f"{task.label}: {len(rows)} labelled training images do not fill a batch of "
+            f"{spec.batch_size}; give more images or lower batch_size in the recipe"
+        )
+    # images may be a file larger than the memory, so rows are taken of the labels only
+    labels = task.train.without_images().take(rows)
+    sampling = sampling_weights(labels, spec.balance, spec.balance_power)
+    shares = np.zeros(len(task.train))
+    shares[rows] = 1.0 if sampling is None else sampling
+    try:
+        targets = training_targets(task.train, task.heads, spec, shares=shares)
+    except ModelError as err:
+        raise ModelError(f"{task.label}: {err}") from err
+    return _Plan(rows=rows, sampling=sampling, targets=targets, steps=steps)
+
+
+def _say_missing(task: TrainingTask, plan: _Plan, reporter: Reporter) -> None:
+    labelled = {name: int((of > 0).sum()) for name, of in plan.targets.weights.items()}
+    if min(labelled.values()) < len(task.train):
+        counts = ", ".join(f"{name} from {count}" for name, count in labelled.items())
+        reporter.say(
+            f"{task.label}: of {len(task.train)} training faces it learns {counts}; "
+            f"{len(task.train) - len(plan.rows)} have no label and are not shown"
+        )
+
+
+def _check_validation(task: TrainingTask) -> None:
+    faces = task.validation
+    known = {
+        "an exact age": np.isfinite(faces.exact_age_years),
+        "a gender": faces.class_of("gender") >= 0,
+    }
+    for label, has in known.items():
+        if not has.any():
+            raise ModelError(
+                f"{task.label}: none of {len(faces)} validation faces has {label}, expected at "
+                "least one, because they pick the best epoch; give a data set that has it"
+            )
 
 
 def _optimizer(spec: TrainSpec, steps: int) -> Any:
@@ -183,8 +241,10 @@ def _validate(model: Any, task: TrainingTask, epoch: int, train_loss: float) -> 
         predicted = predict_faces(model, task.validation.images, task.heads)
     except ArtifactError as err:  # the last step of an epoch may be the one that blows up
         raise ModelError(f"{task.label}: after epoch {epoch + 1}: {err}; {_advice(epoch)}") from err
-    mae = float(np.abs(predicted["age"] - task.validation.age_years).mean())
-    accuracy = float(((predicted["gender"] >= 0.5) == (task.validation.gender == 1)).mean())
+    age, gender = task.validation.exact_age_years, task.validation.class_of("gender")
+    exact, known = np.isfinite(age), gender >= 0
+    mae = float(np.abs(predicted["age"] - age)[exact].mean())
+    accuracy = float(((predicted["gender"] >= 0.5) == (gender == 1))[known].mean())
     return EpochRecord(
         epoch=epoch + 1,
         train_loss=train_loss,

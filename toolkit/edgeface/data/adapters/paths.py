@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.data.labels import Pictures
-from edgeface.data.utkface import IMAGE_SUFFIXES
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import decode_image, read_content
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LeftOut = tuple[str, str]
 """(id, reason), as in `Listing.left_out`."""
 

@@ -71,7 +71,7 @@ def list_table(root: Path, attributes: Sequence[str] = ()) -> Listing:
         NAME,
         root,
         (*([GENDER] if gendered else []), *further),
-        gather_tables(root, [(table, _path_column(table))], entry),
+        gather_tables(root, [(table, path_column(table))], entry),
         image_files(folder),
     )
 
@@ -91,7 +91,7 @@ def signs(root: Path, attributes: Sequence[str] = ()) -> tuple[list[str], list[s
     for name in table_names(root) if is_folder(root) else [root.name]:
         try:
             table = open_table(folder_of(root), name)
-            _path_column(table)
+            path_column(table)
             if not any(table.find(label) for label in ("age", "gender", *attributes)):
                 raise DataError(
                     f"{printable(str(table.path))}: no label column, expected age, gender or an "
@@ -104,7 +104,12 @@ def signs(root: Path, attributes: Sequence[str] = ()) -> tuple[list[str], list[s
     return fits, unfit
 
 
-def _path_column(table: Table) -> str:
+def path_column(table: Table) -> str:
+    """Find the column that names the pictures, the first of `PATH_COLUMNS`.
+
+    Raises:
+        DataError: there is none.
+    """
     found = (table.find(name) for name in PATH_COLUMNS)
     column = next((name for name in found if name is not None), None)
     if column is None:
@@ -124,7 +129,7 @@ def _attribute(table: Table, name: str) -> Attribute:
         )
     if column.casefold() == GENDER.name:
         return GENDER
-    if column.casefold() in ("age", "split") or column == _path_column(table):
+    if column.casefold() in ("age", "split") or column == path_column(table):
         raise DataError(f"{where}: column {shown(column)} is no attribute; name another")
     values: set[str] = set()
     for record in read_records(table):

@@ -6,16 +6,21 @@ The set has no splits of its own.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 from edgeface.data.adapters.listing import GENDER, gather, make_listing
 from edgeface.data.adapters.paths import picture_names
-from edgeface.data.labels import AgeInterval, Attribute, Entry, Listing
-from edgeface.data.utkface import parse_name
+from edgeface.data.labels import MAX_AGE_YEARS, AgeInterval, Attribute, Entry, Listing
+from edgeface.errors import DataError
 
 NAME = "utkface"
 RACE = Attribute(name="race", classes=("White", "Black", "Asian", "Indian", "Others"))
 """Source: UTKFace's own page, in the order of its numbers 0 to 4."""
+
+# Anchored on all four fields: a naive split on "_" reads the date as race where race is missing.
+# Source: UTKFace; age 0 to 116, gender 0 or 1, race 0 to 4, date and time in digits.
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<date>\d{8,}).*")
 
 
 def list_utkface(root: Path) -> Listing:
@@ -40,10 +45,23 @@ def signs(root: Path) -> list[str]:
     return [f"{len(good)} UTKFace names"] if len(good) > len(bad) else []
 
 
+def parse_name(name: str) -> tuple[int, int, int]:
+    """Age in years, gender (0 male, 1 female) and race (0 to 4) from a file name.
+
+    Raises:
+        DataError: the name has another form, or an age over 120.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise DataError("name is not <age>_<gender 0|1>_<race 0-4>_<date>.jpg")
+    age = int(match["age"])
+    if age > MAX_AGE_YEARS:
+        raise DataError(f"age {age} in the name, expected 0 to {MAX_AGE_YEARS}")
+    return age, int(match["gender"]), int(match["race"])
+
+
 def _entry(name: str) -> Entry:
-    file = PurePosixPath(name).name
-    age_years, gender = parse_name(file)
-    race = int(file.split("_")[2])  # parse_name has made sure that the field is there
+    age_years, gender, race = parse_name(PurePosixPath(name).name)
     return Entry(
         id=name,
         age=AgeInterval(low_years=age_years, high_years=age_years),

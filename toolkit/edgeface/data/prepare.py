@@ -1,0 +1,178 @@
+"""From what a set lists and what its pixels are to a manifest with splits that do not leak.
+
+In: a `Listing` and its `Scan`. Out: a `Manifest`, the same for the same images, labels and seed,
+whatever the file order and the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgeface.data.adapters.paths import printable, shown
+from edgeface.data.copies import leave_out_bad_copies
+from edgeface.data.duplicates import copy_groups
+from edgeface.data.labels import Entry, Listing
+from edgeface.data.manifest import SPLITS, Manifest, Row, Source, Split, check_manifest
+from edgeface.data.scan import Scan
+from edgeface.data.split import assign_splits
+from edgeface.errors import DataError
+
+_NOT_GIVEN = "no split in the files given with --split"
+
+
+def prepare(
+    listing: Listing,
+    scan: Scan,
+    *,
+    seed: int,
+    validation_ratio: float,
+    test_ratio: float,
+    given: Mapping[str, Split] | None = None,
+) -> Manifest:
+    """Group the copies, leave out what cannot be used, and divide the rest.
+
+    Splits that the set has, or the user gives, are kept; of them the ones that are missing are cut
+    out of the training split. Copies across two such splits stay only in the more held-out one.
+
+    Args:
+        listing: of the set.
+        scan: of its pictures.
+        seed: of the division.
+        validation_ratio: share of the images that are divided here, above 0, below 1.
+        test_ratio: the same.
+        given: the user's own split of each id; an image that it does not name is left out.
+
+    Raises:
+        DataError: `given` names images that the set does not have, a split would be empty, or what
+            `check_manifest` refuses.
+    """
+    source = folder_source(listing)
+    _check_given(given or {}, listing)
+    pictures = {picture.id: picture for picture in scan.pictures}
+    unread = {finding.id: finding.reason for finding in scan.unreadable}
+    out = [Row(id=id, path=_path(id), left_out=reason) for id, reason in listing.left_out]
+    rows: list[Row] = []
+    for entry in listing.entries:
+        row = _row(entry)
+        if given is not None:
+            row = replace(row, split=given.get(entry.id))
+        if entry.id in unread:
+            out.append(replace(row, split=None, left_out=unread[entry.id]))
+            continue
+        picture = pictures[entry.id]
+        row = replace(row, sha256=picture.content_sha256, perceptual_hash=picture.perceptual_hash)
+        if entry.age is None and not entry.classes:
+            out.append(replace(row, split=None, left_out="no label"))
+        elif given is not None and entry.id not in given:
+            out.append(replace(row, left_out=_NOT_GIVEN))
+        else:
+            rows.append(row)
+    digests = [pictures[row.id].pixels_sha256 for row in rows]
+    rows = grouped(rows, copy_groups(digests, [row.perceptual_hash for row in rows]))
+    rows = leave_out_bad_copies(rows, listing.attributes)
+    out += [row for row in rows if row.left_out]
+    ratios = {"validation": validation_ratio, "test": test_ratio}
+    used = divide([row for row in rows if not row.left_out], ratios, seed)
+    manifest = Manifest(
+        sources=(source,),
+        seed=seed,
+        validation_ratio=validation_ratio,
+        test_ratio=test_ratio,
+        rows=tuple(sorted(out + used, key=lambda row: row.id)),
+    )
+    check_manifest(manifest, source.label)
+    return manifest
+
+
+def divide(rows: Sequence[Row], ratios: Mapping[str, float], seed: int) -> list[Row]:
+    """Give a split to each row that has none, and cut the splits that are missing out of training.
+
+    Args:
+        rows: rows of a group have the same split, or none.
+        ratios: shares of validation and test.
+        seed: of the division.
+
+    Returns:
+        The rows in the same order, each with a split.
+    """
+    present = {row.split for row in rows if row.split}
+    missing: dict[str, float] = {
+        split: ratios[split] for split in SPLITS[1:] if split not in present
+    }
+    pool = [row for row in rows if row.split in (None, "train")]
+    groups: dict[str, list[Row]] = {}
+    for row in pool:
+        groups.setdefault(row.group, []).append(row)
+    of_group = assign_splits(
+        [(group, stratum(members[0]), len(members)) for group, members in groups.items()],
+        ratios={"train": 1 - sum(missing.values()), **missing},
+        seed=seed,
+    )
+    return [
+        replace(row, split=of_group[row.group])  # type: ignore[arg-type]  # keys of `ratios`
+        if row.split in (None, "train")
+        else row
+        for row in rows
+    ]
+
+
+def grouped(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
+    """Name the group of each row after its first member; a row without copies is its own."""
+    named = [replace(row, group=row.id) for row in rows]
+    for members in groups:
+        first = min(rows[i].id for i in members)
+        for i in members:
+            named[i] = replace(named[i], group=first)
+    return named
+
+
+def stratum(row: Row) -> tuple[int, ...]:
+    """What splits and calibration keep in proportion: gender, age decade and race.
+
+    A set that has none of these is kept in proportion by its own first attribute. Unknown is -1.
+    """
+    decade = (row.age.low_years + row.age.high_years) // 20 if row.age else -1
+    known = (row.classes.get("gender", -1), decade, row.classes.get("race", -1))
+    if known == (-1, -1, -1) and row.classes:
+        return (*known, row.classes[min(row.classes)])
+    return (*known, -1)
+
+
+def folder_source(listing: Listing) -> Source:
+    """Say where the pixels of a listing come from."""
+    return Source(
+        kind="folder",
+        label=printable(listing.root.resolve().name),
+        root=str(listing.root),
+        adapter=listing.adapter,
+        attributes=listing.attributes,
+    )
+
+
+def _check_given(given: Mapping[str, Split], listing: Listing) -> None:
+    known = {entry.id for entry in listing.entries} | {id for id, _ in listing.left_out}
+    strangers = sorted(given.keys() - known)
+    if strangers:
+        raise DataError(
+            f"--split: {len(strangers)} of {len(given)} images are not in "
+            f"{printable(str(listing.root))}, e.g. {shown(strangers[0])}; expected paths below it "
+            f"such as {shown(listing.entries[0].id)}"
+        )
+
+
+def _row(entry: Entry) -> Row:
+    return Row(
+        id=entry.id,
+        path=_path(entry.id),
+        age=entry.age,
+        classes=dict(entry.classes),
+        split=entry.split,  # type: ignore[arg-type]  # adapters give one of SPLITS
+    )
+
+
+def _path(id: str) -> str:
+    # rows of a table that holds the pixels are named FILE.csv#ROW
+    file, mark, row = id.rpartition("#")
+    return file if mark and row.isdigit() and Path(file).suffix.lower() == ".csv" else id
