@@ -187,14 +187,24 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("arguments", "talk", "starts", "holds"),
     [
-        ((*SMALL, "--data", "empty"), [], "edgeface: empty: no pictures in it", ".jpg"),
-        ((*SMALL, "--data", "none"), [], "edgeface: none: no such folder", "--data"),
-        ((*SMALL, "--data", "file"), [], "edgeface: file: no such folder", "--data"),
+        (
+            (*SMALL, "--data", "empty"),
+            [],
+            "edgeface: empty: no labelled face set found",
+            "(utkface)",
+        ),
+        (
+            (*SMALL, "--data", "none"),
+            [],
+            "edgeface: none: no such folder",
+            "give a folder of labelled faces",
+        ),
+        ((*SMALL, "--data", "file"), [], "edgeface: file: ", ""),
         (
             (*SMALL, "--data", "unlabelled"),
             [],
-            "edgeface: unlabelled: none of 1 pictures can be used, e.g. portrait.png: name is not ",
-            "<age>_<gender 0|1>_<race 0-4>_<date>.jpg",
+            "edgeface: unlabelled: no labelled face set found; looked for ",
+            "pictures named <age>_<gender>_<race>_<date> (utkface)",
         ),
         (
             (*SMALL, "--weights", "text.h5"),

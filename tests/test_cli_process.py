@@ -67,4 +67,4 @@ def test_what_tensorflow_writes_while_it_loads_is_not_shown(tmp_path: Path) -> N
     ended = child("compress", "--data", str(tmp_path), "--out", str(tmp_path / "made"))
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"edgeface: {tmp_path}: no pictures in it")
+    assert line.startswith(f"edgeface: {tmp_path}: no labelled face set found")

@@ -18,7 +18,8 @@ from edgeface.cli import main
 from edgeface.config import load_recipe
 from edgeface.data.drawn import draw_face
 from edgeface.data.manifest import Manifest
-from edgeface.data.sources import load_faces, open_data
+from edgeface.data.manifest_file import read_manifest
+from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.predict import open_predictor, predict_faces
 from edgeface.runtime.selftest import self_test
@@ -85,7 +86,8 @@ def edgeface(*arguments: object) -> Ran:
 def compress(folder: Path, seed: int = 1) -> Ran:
     recipe = folder / f"tiny-{seed}.toml"
     recipe.write_text(RECIPE.format(seed=seed))
-    return edgeface("compress", "--recipe", recipe, "--out", folder / "out")
+    places = ("--out", folder / "out", "--calibration", folder / "calibration")
+    return edgeface("compress", "--recipe", recipe, *places)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -118,7 +120,7 @@ def artifacts(compressed: Ran, folder: Path) -> dict[str, Artifact]:
 @pytest.fixture(scope="module")
 def manifest(folder: Path, compressed: Ran) -> Manifest:
     recipe = load_recipe(str(folder / "tiny-1.toml"))
-    return open_data(None, recipe.data, recipe.seed, SilentReporter())
+    return open_data([], recipe.data, recipe.seed, SilentReporter())
 
 
 def test_four_artifacts_with_sidecars_and_their_paths_on_stdout(
@@ -126,7 +128,7 @@ def test_four_artifacts_with_sidecars_and_their_paths_on_stdout(
 ) -> None:
     assert compressed.stdout.split() == [str(folder / "out" / f"{name}.tflite") for name in NAMES]
     assert sorted(contents(folder / "out")) == sorted(
-        f"{name}.{ending}" for name in NAMES for ending in ("json", "tflite")
+        ["manifest.json", *(f"{name}.{ending}" for name in NAMES for ending in ("json", "tflite"))]
     )
     assert "drawn faces" in compressed.stderr
     for artifact in artifacts.values():
@@ -154,20 +156,33 @@ def test_what_the_sidecars_say_of_the_making(
 
 
 def test_calibration_images_are_training_images_and_no_others(
-    artifacts: dict[str, Artifact], manifest: Manifest
+    artifacts: dict[str, Artifact], manifest: Manifest, folder: Path
 ) -> None:
     ids = artifacts[INT8].sidecar.provenance.calibration_ids
     assert len(set(ids)) == len(ids) == 24
     splits = {row.id: row.split for row in manifest.rows}
     assert {splits[each] for each in ids} == {"train"}
+    record = json.loads((folder / "calibration" / f"{INT8}.json").read_text())
+    assert [image["id"] for image in record["images"]] == list(ids)
+    assert record["manifest_sha256"] == manifest.sha256
+    assert record["stability"]["images"] == 24
     for name in (FLOAT, PRUNED, BASELINE):
         assert artifacts[name].sidecar.provenance.calibration_ids == ()
 
 
-def test_quality_is_that_of_the_file_on_the_test_split(
-    artifacts: dict[str, Artifact], manifest: Manifest
+def test_the_manifest_is_kept_beside_the_models(
+    artifacts: dict[str, Artifact], manifest: Manifest, folder: Path
 ) -> None:
-    faces = load_faces(manifest, "test", 32, SilentReporter())
+    kept = read_manifest(folder / "out" / "manifest.json")
+    assert kept == manifest
+    assert kept.sha256 == artifacts[INT8].sidecar.provenance.manifest_sha256
+
+
+def test_quality_is_that_of_the_file_on_the_test_split(
+    artifacts: dict[str, Artifact], manifest: Manifest, tmp_path: Path
+) -> None:
+    cache = CacheSpec(folder=tmp_path, memory_bytes=10**7, disk_bytes=0)
+    faces = load_faces(manifest, "test", 32, cache, SilentReporter())
     assert len(faces) == len(manifest.of_split("test")) == 40
     for name in (FLOAT, PRUNED, INT8):
         quality = artifacts[name].sidecar.quality
@@ -176,9 +191,11 @@ def test_quality_is_that_of_the_file_on_the_test_split(
         assert quality.manifest_sha256 == manifest.sha256
         values = {metric.name: metric.value for metric in quality.metrics}
         predicted = predict_faces(open_predictor(artifacts[name]), faces.images)
-        right = (predicted["gender"] >= 0.5) == (faces.gender == 1)
+        right = (predicted["gender"] >= 0.5) == (faces.class_of("gender") == 1)
         assert values["accuracy"] == pytest.approx(right.mean())
-        assert values["mae"] == pytest.approx(np.abs(predicted["age"] - faces.age_years).mean())
+        assert values["mae"] == pytest.approx(
+            np.abs(predicted["age"] - faces.exact_age_years).mean()
+        )
     assert artifacts[BASELINE].sidecar.quality is None
 
 

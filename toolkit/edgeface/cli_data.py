@@ -50,20 +50,18 @@ def inspect(
     from edgeface.data.inspection import inspect as run
     from edgeface.data.scan import scan
     from edgeface.records import to_mapping
-    from edgeface.report.inspection_page import conflict_thumbnails, write_page
-    from edgeface.report.inspection_tables import inspection_tables
+    from edgeface.report.inspection_page import conflict_thumbnails, inspection_page
+    from edgeface.report.inspection_tables import inspection_text
 
     reporter = TerminalReporter()
     listing = list_dataset(root, adapter=adapter, attribute=attribute)
     inspection = run(listing, scan(listing, reporter))
     path = page or Path(f"inspection-{_name_of(root)}.html")
-    write_page(path, inspection, conflict_thumbnails(listing, inspection))
+    _write(path, inspection_page(inspection, conflict_thumbnails(listing, inspection)))
     if as_json:
         print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
     else:
-        console = Console(width=None if sys.stdout.isatty() else 100)
-        for table in inspection_tables(inspection):
-            console.print(table)
+        Console(width=None if sys.stdout.isatty() else 100).print(inspection_text(inspection))
     reporter.say(f"page: {path}")
 
 
@@ -138,6 +136,16 @@ def fetch(
         name, out or Path(name), accept_licence=accept_licence, reporter=TerminalReporter()
     )
     print_line(str(folder))
+
+
+def _write(path: Path, page: str) -> None:
+    from edgeface.errors import DataError
+    from edgeface.records import write_bytes
+
+    try:
+        write_bytes(path, page.encode("utf-8", "backslashreplace"))
+    except OSError as err:
+        raise DataError(f"{path}: cannot be written: {err.strerror}; give another --page") from err
 
 
 def _name_of(root: Path) -> str:

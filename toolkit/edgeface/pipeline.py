@@ -100,7 +100,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     recipe, out = request.recipe, request.out
     _check_out(out)
     manifest = open_data(request.data, recipe.data, recipe.seed, reporter)
-    _keep_manifest(manifest, out, reporter)
+    _say_manifest(manifest, reporter)
     run = run_id(recipe, manifest)
     paths = _paths(out, recipe)
     if not request.overwrite:
@@ -116,6 +116,8 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         return load_faces(manifest, split, recipe.model.side_px, cache, reporter)
 
     model = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
+    write_manifest(out / "manifest.json", manifest)
+    reporter.say(f"every image with its split, or why it is left out: {out / 'manifest.json'}")
     task = TrainingTask(
         label="fine-tune",
         heads=head_specs(recipe.model),
@@ -281,11 +283,9 @@ def _check_out(out: Path) -> None:
         ) from err
 
 
-def _keep_manifest(manifest: Manifest, out: Path, reporter: Reporter) -> None:
-    path = out / "manifest.json"
-    write_manifest(path, manifest)
+def _say_manifest(manifest: Manifest, reporter: Reporter) -> None:
     counts = ", ".join(f"{len(manifest.of_split(split))} {split}" for split in SPLITS)
     used = sum(row.split is not None for row in manifest.rows)
-    reporter.say(f"{manifest.label}: {used} images: {counts}; listed in {path}")
+    reporter.say(f"{manifest.label}: {used} images: {counts}")
     if manifest.left_out:
-        reporter.say(f"left out: {len(manifest.left_out)} images, with the reason in {path}")
+        reporter.say(f"left out: {len(manifest.left_out)} images")
