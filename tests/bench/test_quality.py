@@ -89,10 +89,10 @@ def test_each_figure_comes_from_the_faces_that_have_its_label(make_artifact: Mak
         classes={"gender": np.array([UNKNOWN, 0, 1, UNKNOWN])},
     )
     quality = measure(make_artifact("tiny"), faces)
-    found = {metric.name: (metric.value, metric.n) for metric in quality.metrics}
-    assert found["accuracy"] == (1 / 2, 2)
-    assert found["mae"] == (pytest.approx((1 + 4) / 2, rel=1e-6), 2)
-    assert quality.n == 4
+    found = {metric.name: metric for metric in quality.metrics}
+    assert found["accuracy"].value == 1 / 2
+    assert found["mae"].value == pytest.approx((1 + 4) / 2, rel=1e-6)
+    assert (found["accuracy"].n, found["mae"].n, quality.n) == (2, 2, 4)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from edgeface.data.inspection_images import EXAMPLES
 from edgeface.data.labels import Attribute, Entry
 from edgeface.data.scan import Picture
 
-CLASS_YEARS = 25
+CLASS_YEARS = 15
 """Years of age gap that a class that differs counts as, to put conflicts in order.
 
 Source: chosen: what is wrong in both stands first, and large gaps are not buried under all groups

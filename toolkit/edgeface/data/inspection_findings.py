@@ -99,13 +99,13 @@ def _of_copies(copies: CopyCounts, splits: SplitCounts) -> list[InspectionFindin
     conflicts = len(copies.conflicts)
     kinds = ", ".join(f"{one.name} {one.count:,}" for one in copies.disagreeing_on)
     near = copies.near_groups
+    differ = f"; labels disagree in {copies.exact_conflicts:,}" if copies.exact_conflicts else ""
     return [
         *_finding(
             "error",
             "conflicts",
             conflicts,
-            f"{plural(conflicts, 'group')} of copies with labels that disagree ({kinds}); in"
-            f" {copies.exact_conflicts:,} of them pixels are equal",
+            f"{plural(conflicts, 'group')} of copies with labels that disagree ({kinds})",
             "look at the worst and correct the labels; prepare leaves the rest out",
         ),
         *_finding(
@@ -121,7 +121,7 @@ def _of_copies(copies: CopyCounts, splits: SplitCounts) -> list[InspectionFindin
             "exact_copies",
             copies.exact_groups,
             f"{plural(copies.exact_groups, 'group')} of pictures with equal pixels,"
-            f" {plural(copies.exact_images, 'image')}",
+            f" {plural(copies.exact_images, 'image')}{differ}",
             "a random split leaks them; prepare keeps a group in one split",
         ),
         *_finding(

@@ -74,7 +74,7 @@ class AgeCounts:
         genders: classes of gender, "unknown" last where one is; only "unknown" in a set without.
         decades: 0 to 9, 10 to 19 and so on, none left out between the first and the last; bins that
             do not lie in one decade follow in the order of their ages, as they are.
-        years: exact ages, a row a year, none left out between the youngest and the oldest.
+        years: exact ages, a row a year from 0 to the oldest, none left out.
         whipple_index: 100 if ages ending in 0 and 5 are as frequent as others, 500 if there are no
             others; None if no exact age is within `WHIPPLE_AGES_YEARS`.
         whipple_count: images that it is of.
@@ -221,14 +221,14 @@ def _decades(ages: Mapping[tuple[AgeInterval, int], int], genders: int) -> tuple
 
 
 def _years(exact: Mapping[tuple[int, int], int], genders: int) -> tuple[AgeRow, ...]:
-    ages = [age for age, _ in exact]
+    oldest = max((age for age, _ in exact), default=-1)
     return tuple(
         AgeRow(
             low_years=age,
             high_years=age,
             counts=tuple(exact.get((age, gender), 0) for gender in range(genders)),
         )
-        for age in range(min(ages, default=0), max(ages, default=-1) + 1)
+        for age in range(oldest + 1)
     )
 
 

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from math import ceil
 
 import cv2
 import numpy as np
@@ -31,9 +32,11 @@ FACES_PER_CONFLICT = 8
 THUMBNAIL_PX = 96
 _JPEG_QUALITY = 85  # chosen: no difference to be seen at this size, half the bytes of 95
 
-_PLOT_WIDTH, _PLOT_HEIGHT = 720.0, 260.0
+# Chosen: half of a wide window, so that two plots stand side by side.
+_PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 8.0, 12.0, 46.0
-_MAX_X_LABELS = 26  # chosen: what fits the width at two to seven characters a label
+_CHARACTER_PX, _LABEL_GAP_PX = 6.5, 4.0  # of the labels' font, 11 px in the template
+_LEAST_BAR_PX = 1.0  # of what is not 0, so that it is seen
 _GAP_BIN_YEARS = 5
 
 
@@ -160,28 +163,32 @@ def bar_plot(
     axes: tuple[str, str],
     labels: Sequence[str],
     series: Sequence[tuple[str, Sequence[int]]],
+    *,
+    overlaid: bool = False,
 ) -> Plot:
-    """Lay grouped bars out.
+    """Lay bars out, those of one label side by side.
 
     Args:
         title: what it shows.
         axes: titles of x and y, with units.
         labels: of the groups of bars, from left to right.
         series: name and values of each, one a label, 0 or more.
+        overlaid: put the bars of one label into one place; for series where all but one are 0.
     """
     largest = max((value for _, values in series for value in values), default=0)
     ticks = y_ticks(largest)
     room = _PLOT_HEIGHT - _BOTTOM - _TOP
     step = (_PLOT_WIDTH - _RIGHT - _LEFT) / max(1, len(labels))
-    width = min(40.0, 0.8 * step / max(1, len(series)))
-    start = (step - width * len(series)) / 2
+    beside = 1 if overlaid else max(1, len(series))
+    width = min(40.0, 0.8 * step / beside)
+    start = (step - width * beside) / 2
     bars = []
     for number, (name, values) in enumerate(series):
         for at, (label, value) in enumerate(zip(labels, values, strict=True)):
-            height = room * value / ticks[-1]
+            height = max(_LEAST_BAR_PX, room * value / ticks[-1]) if value else 0.0
             bars.append(
                 Bar(
-                    x=round(_LEFT + at * step + start + number * width, 2),
+                    x=round(_LEFT + at * step + start + (number % beside) * width, 2),
                     y=round(_TOP + room - height, 2),
                     width=round(width, 2),
                     height=round(height, 2),
@@ -189,7 +196,7 @@ def bar_plot(
                     text=f"{label}{f', {name}' if len(series) > 1 else ''}: {value:,}",
                 )
             )
-    every = _label_step(len(labels))
+    every = _label_step(labels, step)
     return Plot(
         title=title,
         x_title=axes[0],
@@ -238,16 +245,17 @@ def _age_plots(ages: AgeCounts) -> list[Plot]:
             )
         )
     if ages.years:
-        sums = [sum(row.counts) for row in ages.years]
+        sums = [(row.low_years, sum(row.counts)) for row in ages.years]
         plots.append(
             bar_plot(
                 "Exact ages, year by year",
                 ("age in years", "images"),
                 [years(row) for row in ages.years],
                 [
-                    ("ending in 0 or 5", [n if at % 5 == 0 else 0 for at, n in enumerate(sums)]),
-                    ("other ages", [0 if at % 5 == 0 else n for at, n in enumerate(sums)]),
+                    ("ending in 0 or 5", [n if age % 5 == 0 else 0 for age, n in sums]),
+                    ("other ages", [0 if age % 5 == 0 else n for age, n in sums]),
                 ],
+                overlaid=True,
             )
         )
     return plots
@@ -287,11 +295,11 @@ def _gap_bins(gaps: Sequence[Count]) -> tuple[list[str], list[int]]:
     return [f"{low}–{low + _GAP_BIN_YEARS - 1}" for low in starts], counts
 
 
-def _label_step(labels: int) -> int:
-    return next(
-        (step for step in (1, 5, 10, 20, 50) if labels <= step * _MAX_X_LABELS),
-        -(-labels // _MAX_X_LABELS),
-    )
+def _label_step(labels: Sequence[str], step_px: float) -> int:
+    """Choose how many labels to go on by, so that they do not touch."""
+    longest_px = _CHARACTER_PX * max(map(len, labels), default=0) + _LABEL_GAP_PX
+    fitting = ceil(longest_px / step_px)
+    return next((every for every in (1, 2, 5, 10, 20, 50) if every >= fitting), fitting)
 
 
 def _thumbnail(listing: Listing, id: str) -> bytes:
@@ -299,7 +307,7 @@ def _thumbnail(listing: Listing, id: str) -> bytes:
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return np.asarray(jpeg, np.uint8).tobytes()

@@ -22,6 +22,7 @@ from edgeface.data.inspection_labels import AgeCounts, AgeRow, ClassCounts
 SHOWN_CONFLICTS = 10
 _SHOWN_ROWS = 20  # chosen: a screen; JSON and page have all
 _BAR_CHARACTERS = 28  # chosen: two bars, their figures and the ages fit 100 columns
+_TITLE_CHARACTERS = 76  # up to here a title is not broken where its table is narrower
 _EIGHTHS = " ▏▎▍▌▋▊▉█"  # Source: Unicode block elements, left eighths
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -75,12 +76,9 @@ def summary_rows(inspection: Inspection) -> list[tuple[str, str]]:
         _odd(images.flat, "flat (contrast under {:g})"),
     ]
     rows.append(("odd pictures", ", ".join(filter(None, odd)) or "none"))
-    known = [
-        (ages.exact, "in years"),
-        (ages.interval, "in bins"),
-        (ages.missing, "unknown"),
-    ]
-    rows.append(("ages", ", ".join(f"{count:,} {text}" for count, text in known if count)))
+    if ages.exact or ages.interval:
+        kinds = [(ages.exact, "in years"), (ages.interval, "in bins"), (ages.missing, "unknown")]
+        rows.append(("ages", ", ".join(f"{count:,} {text}" for count, text in kinds if count)))
     if ages.whipple_index is not None:
         rows.append(
             (
@@ -89,14 +87,12 @@ def summary_rows(inspection: Inspection) -> list[tuple[str, str]]:
                 "(100 no rounding to 0 and 5, from 125 heaped)",
             )
         )
-    rows.append(
-        (
-            "copies",
-            f"{plural(copies.groups, 'group')}, {plural(copies.images, 'image')}; "
-            f"{plural(copies.exact_groups, 'group')} with equal pixels; "
-            f"labels disagree in {plural(len(copies.conflicts), 'group')}",
-        )
+    found = (
+        f"{plural(copies.groups, 'group')}, {plural(copies.images, 'image')}; "
+        f"{plural(copies.exact_groups, 'group')} with equal pixels; "
+        f"labels disagree in {plural(len(copies.conflicts), 'group')}"
     )
+    rows.append(("copies", found if copies.groups else "none"))
     if splits.images:
         counts = ", ".join(f"{one.name} {one.count:,}" for one in splits.images)
         across = ", ".join(f"{one.name}: {plural(one.count, 'group')}" for one in splits.pairs)
@@ -241,4 +237,5 @@ def _table(title: str) -> Table:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        min_width=min(len(title), _TITLE_CHARACTERS),
     )

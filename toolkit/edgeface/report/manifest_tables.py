@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from rich.table import Table
 from rich.text import Text
 
+from edgeface.data.adapters.paths import printable
 from edgeface.data.manifest import SPLITS, Manifest, Row
 
-# What varies in a reason stands after these, so that alike reasons are counted together.
-_REASON_ENDS = (":", ", expected", " of ", "'", " in the name")
+# What varies in a reason, so that alike reasons are counted together: what is quoted, numbers, and
+# all that stands after a colon or says what it is a copy of.
+_VARYING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+|(?::|^copy of ).*""")
 
 
 def manifest_tables(manifest: Manifest) -> tuple[Table, ...]:
@@ -40,16 +43,29 @@ def _splits(manifest: Manifest) -> Table:
         ("age known exactly", [_count(rows[split], "exact") for split in SPLITS]),
         ("age in a bin", [_count(rows[split], "bin") for split in SPLITS]),
     ]
-    names = {a.name: a.classes for source in manifest.sources for a in source.attributes}
-    for name, classes in names.items():
-        for number, label in enumerate(classes):
-            counts = [
-                sum(row.classes.get(name) == number for row in rows[split]) for split in SPLITS
-            ]
-            lines.append((f"{name} {label}", counts))
+    # sets may number the classes of an attribute differently: counted by name
+    classes = [
+        {attribute.name: attribute.classes for attribute in source.attributes}
+        for source in manifest.sources
+    ]
+    counts = {
+        split: Counter(
+            (name, classes[row.source][name][number])
+            for row in rows[split]
+            for name, number in row.classes.items()
+        )
+        for split in SPLITS
+    }
+    known = dict.fromkeys(
+        (name, label) for each in classes for name, labels in each.items() for label in labels
+    )
+    lines += [
+        (f"{name} {label}", [counts[split][name, label] for split in SPLITS])
+        for name, label in known
+    ]
     for name, found in lines:
         if any(found):
-            table.add_row(Text(name), *(f"{count:,}" for count in found))
+            table.add_row(Text(printable(name)), *(f"{count:,}" for count in found))
     return table
 
 
@@ -60,7 +76,8 @@ def _left_out(manifest: Manifest) -> Table:
     counts = Counter(_kind(row.left_out) for row in manifest.left_out)
     examples = {_kind(row.left_out): row for row in reversed(manifest.left_out)}
     for kind, count in counts.most_common():
-        table.add_row(f"{count:,}", Text(f"{examples[kind].id}: {examples[kind].left_out}"))
+        text = f"{examples[kind].id}: {examples[kind].left_out}"
+        table.add_row(f"{count:,}", Text(printable(text)))
     return table
 
 
@@ -71,5 +88,4 @@ def _count(rows: tuple[Row, ...], kind: str) -> int:
 
 
 def _kind(reason: str) -> str:
-    ends = [reason.index(end) for end in _REASON_ENDS if reason.find(end) > 0]
-    return reason[: min(ends, default=len(reason))]
+    return _VARYING.sub("…", reason)
