@@ -17,7 +17,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from edgeface.bench.device import describe_local
+from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.commit import source_commit
 from edgeface.config import AugmentSpec, ModelSpec
 from edgeface.data.balance import epoch_order
@@ -53,7 +54,42 @@ EVERYTHING = AugmentSpec(
     noise_levels=8.0,
 )
 AUGMENTATIONS = {"default": AugmentSpec(), "everything": EVERYTHING}
+PACKAGES = ("tensorflow", "tf-keras", "numpy", "opencv-python-headless")
 Labels = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One slice."""
+
+    images_per_s: float
+    cpu_ms_per_image: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One run: what the JSON file holds, samples in the order in which they were taken.
+
+    Attributes:
+        load_average: over 1, 5 and 15 minutes before the run, then after it.
+        speed_ratio: median images/s against the repeated batch.
+        cpu_ratio: median processor time of an image against the repeated batch; it hardly feels
+            other processes.
+    """
+
+    schema_version: int
+    date_utc: str
+    commit: str
+    machine: DeviceInfo
+    load_average: tuple[float, ...]
+    versions: dict[str, str]
+    side_px: int
+    batch_size: int
+    augmentations: dict[str, AugmentSpec]
+    alone: dict[str, list[Sample]]
+    training: dict[str, list[Sample]]
+    speed_ratio: dict[str, float]
+    cpu_ratio: dict[str, float]
 
 
 def main() -> None:
@@ -73,46 +109,40 @@ def main() -> None:
         alone = measure_alone(caches, arguments.rounds)
         training = measure_training(caches["memory"], arguments.rounds, arguments.steps)
         del caches
-    ratio = _ratio(training)
-    _show(console, alone, training, ratio)
+    result = Result(
+        schema_version=1,
+        date_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        commit=source_commit(),
+        machine=describe_local(),
+        load_average=(*load_before, *os.getloadavg()),
+        versions={name: version(name) for name in PACKAGES},
+        side_px=SIDE_PX,
+        batch_size=BATCH,
+        augmentations=AUGMENTATIONS,
+        alone=alone,
+        training=training,
+        speed_ratio=_ratios(training, lambda sample: sample.images_per_s),
+        cpu_ratio=_ratios(training, lambda sample: sample.cpu_ms_per_image),
+    )
+    _show(console, result)
     if arguments.json:
-        write_json(
-            arguments.json,
-            {
-                "schema_version": 1,
-                "date_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "commit": source_commit(),
-                "machine": asdict(describe_local()),
-                "load_average_before": load_before,
-                "load_average_after": os.getloadavg(),
-                "versions": {
-                    name: version(name)
-                    for name in ("tensorflow", "tf-keras", "numpy", "opencv-python-headless")
-                },
-                "side_px": SIDE_PX,
-                "batch_size": BATCH,
-                "augmentations": {name: asdict(spec) for name, spec in AUGMENTATIONS.items()},
-                "alone_images_per_s": alone,
-                "training_images_per_s": training,
-                "training_ratio": ratio,
-            },
-        )
+        write_json(arguments.json, result)
         console.print(f"wrote {arguments.json}")
 
 
-def measure_alone(caches: dict[str, NDArray[np.uint8]], rounds: int) -> dict[str, list[float]]:
+def measure_alone(caches: dict[str, NDArray[np.uint8]], rounds: int) -> dict[str, list[Sample]]:
     """Images/s of whole epochs of 2,048 images, the kinds in turns."""
-    samples: dict[str, list[float]] = {}
+    samples: dict[str, list[Sample]] = {}
     for turn in range(rounds):
         for place, images in caches.items():
             for name, spec in AUGMENTATIONS.items():
                 batches = _batches(images, _labels({"gender": 1, "age": 101}), spec, 32, turn)
-                speed = _images_per_s(32, lambda batches=batches: _drain(batches))
-                samples.setdefault(f"{place}, {name}", []).append(speed)
+                sample = _measured(32, partial(_drain, batches))
+                samples.setdefault(f"{place}, {name}", []).append(sample)
     return samples
 
 
-def measure_training(images: NDArray[np.uint8], rounds: int, steps: int) -> dict[str, list[float]]:
+def measure_training(images: NDArray[np.uint8], rounds: int, steps: int) -> dict[str, list[Sample]]:
     """Images/s of `model.fit`, start included, on a repeated batch and through the pipeline."""
     model = build_model(ModelSpec(weights="none"), seed=1, reporter=SilentReporter())
     widths = {name: int(output.shape[-1]) for name, output in model.output.items()}
@@ -129,16 +159,14 @@ def measure_training(images: NDArray[np.uint8], rounds: int, steps: int) -> dict
     (first,) = _batches(images, labels, AugmentSpec(), 1, 0)
     repeated = tf.data.Dataset.from_tensors(first).repeat(steps)
     model.fit(repeated.take(3), verbose=0)  # traces the step
-    samples: dict[str, list[float]] = {"repeated batch": []}
+    samples: dict[str, list[Sample]] = {"repeated batch": []}
     for turn in range(rounds):
         kinds: dict[str, Any] = {"repeated batch": repeated}
         for name, spec in AUGMENTATIONS.items():
             kinds[f"pipeline, {name}"] = _batches(images, labels, spec, steps, turn)
         for kind, batches in kinds.items():
-            speed = _images_per_s(
-                steps, lambda batches=batches: model.fit(batches, epochs=1, verbose=0)
-            )
-            samples.setdefault(kind, []).append(speed)
+            sample = _measured(steps, partial(model.fit, batches, epochs=1, verbose=0))
+            samples.setdefault(kind, []).append(sample)
     return samples
 
 
@@ -178,31 +206,42 @@ def _drain(batches: Any) -> None:
         pass
 
 
-def _images_per_s(steps: int, work: Callable[[], object]) -> float:
-    start_s = time.perf_counter()
+def _measured(steps: int, work: Callable[[], object]) -> Sample:
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
     work()
-    return steps * BATCH / (time.perf_counter() - start_s)
+    spent_s, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    images = steps * BATCH
+    return Sample(images_per_s=images / spent_s, cpu_ms_per_image=1000 * cpu_s / images)
 
 
-def _ratio(training: dict[str, list[float]]) -> dict[str, float]:
-    base = median(training["repeated batch"])
-    return {kind: median(speeds) / base for kind, speeds in training.items()}
+def _ratios(
+    training: dict[str, list[Sample]], value: Callable[[Sample], float]
+) -> dict[str, float]:
+    medians = {kind: median(map(value, samples)) for kind, samples in training.items()}
+    return {kind: found / medians["repeated batch"] for kind, found in medians.items()}
 
 
-def _show(
-    console: Console,
-    alone: dict[str, list[float]],
-    training: dict[str, list[float]],
-    ratio: dict[str, float],
-) -> None:
-    tables = (("pipeline alone", alone, None), ("MobileNetV2 training", training, ratio))
-    for title, samples, ratios in tables:
-        table = Table(title=f"{title}, {SIDE_PX} px, batch {BATCH}, images/s")
-        for heading in ("what", "median", "lowest", "highest", *(["ratio"] if ratios else [])):
-            table.add_column(heading, justify="left" if heading == "what" else "right")
-        for kind, speeds in samples.items():
-            figures = [f"{value:,.0f}" for value in (median(speeds), min(speeds), max(speeds))]
-            table.add_row(kind, *figures, *([f"{ratios[kind]:.3f}"] if ratios else []))
+def _show(console: Console, result: Result) -> None:
+    both = [result.speed_ratio, result.cpu_ratio]
+    parts = [
+        ("pipeline alone", result.alone, []),
+        ("MobileNetV2 training", result.training, both),
+    ]
+    for title, kinds, ratios in parts:
+        table = Table(title=f"{title}, {SIDE_PX} px, batch {BATCH}")
+        table.add_column("what", no_wrap=True)
+        names = ("images/s", "lowest", "highest", "CPU ms", "speed ratio", "CPU ratio")
+        for heading in names[: 4 + len(ratios)]:
+            table.add_column(heading, justify="right")
+        for what, samples in kinds.items():
+            speeds = [sample.images_per_s for sample in samples]
+            cpu_ms = median(sample.cpu_ms_per_image for sample in samples)
+            table.add_row(
+                what,
+                *(f"{value:,.0f}" for value in (median(speeds), min(speeds), max(speeds))),
+                f"{cpu_ms:.2f}",
+                *(f"{of[what]:.3f}" for of in ratios),
+            )
         console.print(table)
 
 

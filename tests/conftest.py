@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from edgeface.cli import main
 
 # the machine's speed is not what the properties are about, and a failure must come again
 settings.register_profile("edgeface", deadline=None, derandomize=True)
@@ -15,3 +19,23 @@ settings.load_profile("edgeface")
 def pytest_report_header(config: pytest.Config) -> str:
     packages = ("numpy", "opencv-python-headless", "ai-edge-litert", "tensorflow", "tf-keras")
     return "versions: " + ", ".join(f"{name} {version(name)}" for name in packages)
+
+
+@pytest.fixture
+def edgeface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in a folder of its own; gives status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status: object = 0
+        try:
+            main(list(arguments))
+        except SystemExit as done:
+            status = done.code
+        captured = capfd.readouterr()
+        assert status is None or isinstance(status, int)
+        return status or 0, captured.out, captured.err
+
+    return call

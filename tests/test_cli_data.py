@@ -10,29 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeface.cli import main
 from edgeface.data.manifest import SPLITS
 from edgeface.data.manifest_file import read_manifest
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in a folder of its own; gives status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status: object = 0
-        try:
-            main(list(arguments))
-        except SystemExit as done:
-            status = done.code
-        captured = capfd.readouterr()
-        assert status is None or isinstance(status, int)
-        return status or 0, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
@@ -51,8 +32,10 @@ def faces(tmp_path: Path) -> Path:
     return root
 
 
-def test_inspect_prints_tables_and_writes_a_page(run: Run, faces: Path, tmp_path: Path) -> None:
-    status, out, err = run("data", "inspect", "faces")
+def test_inspect_prints_tables_and_writes_a_page(
+    edgeface: Run, faces: Path, tmp_path: Path
+) -> None:
+    status, out, err = edgeface("data", "inspect", "faces")
     assert status == 0, err
     assert "40 listed" in out
     assert "age 58 and 59" in out
@@ -62,8 +45,8 @@ def test_inspect_prints_tables_and_writes_a_page(run: Run, faces: Path, tmp_path
     assert err.splitlines()[-1] == "page: inspection-faces.html"
 
 
-def test_inspect_as_json(run: Run, faces: Path) -> None:
-    status, out, _ = run("data", "inspect", "faces", "--json", "--page", "faces.html")
+def test_inspect_as_json(edgeface: Run, faces: Path) -> None:
+    status, out, _ = edgeface("data", "inspect", "faces", "--json", "--page", "faces.html")
     assert status == 0
     (line,) = out.splitlines()
     found = json.loads(line)
@@ -72,8 +55,10 @@ def test_inspect_as_json(run: Run, faces: Path) -> None:
     assert len(found["copies"]["conflicts"]) == 1
 
 
-def test_prepare_writes_a_manifest_that_can_be_read(run: Run, faces: Path, tmp_path: Path) -> None:
-    status, out, err = run("data", "prepare", "faces", "--seed", "3")
+def test_prepare_writes_a_manifest_that_can_be_read(
+    edgeface: Run, faces: Path, tmp_path: Path
+) -> None:
+    status, out, err = edgeface("data", "prepare", "faces", "--seed", "3")
     assert status == 0, err
     assert err.splitlines()[-1] == "manifest: faces.manifest.json"
     manifest = read_manifest(tmp_path / "faces.manifest.json")
@@ -81,17 +66,17 @@ def test_prepare_writes_a_manifest_that_can_be_read(run: Run, faces: Path, tmp_p
     assert sum(len(manifest.of_split(split)) for split in SPLITS) == 37
     assert sum("disagree: age 58 and 59" in row.left_out for row in manifest.left_out) == 2
     assert "left out: 3 images" in out
-    again = run("data", "prepare", "faces", "--seed", "3", "--out", "again.json")
+    again = edgeface("data", "prepare", "faces", "--seed", "3", "--out", "again.json")
     assert again[0] == 0
     assert (tmp_path / "again.json").read_text() == (tmp_path / "faces.manifest.json").read_text()
 
 
-def test_own_splits_are_kept(run: Run, faces: Path, tmp_path: Path) -> None:
+def test_own_splits_are_kept(edgeface: Run, faces: Path, tmp_path: Path) -> None:
     names = [path.name for path in sorted(faces.iterdir())[:30]]
     for name, part in (("train", names[:20]), ("val", names[20:25]), ("test", names[25:])):
         (tmp_path / f"{name}.txt").write_text("\n".join(part))
     own = [f"--split={name}={name}.txt" for name in ("train", "val", "test")]
-    status, _, err = run("data", "prepare", "faces", *own)
+    status, _, err = edgeface("data", "prepare", "faces", *own)
     assert status == 0, err
     manifest = read_manifest(tmp_path / "faces.manifest.json")
     for split, part in zip(SPLITS, (names[:20], names[20:25], names[25:]), strict=True):
@@ -115,12 +100,12 @@ def test_bad_input_is_one_line(
     status: int,
     starts: str,
     holds: str,
-    run: Run,
+    edgeface: Run,
     faces: Path,
     tmp_path: Path,
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    ended, out, err = run("data", *arguments)
+    ended, out, err = edgeface("data", *arguments)
     assert (ended, out) == (status, "")
     (line,) = err.splitlines()
     assert line.startswith(starts)
@@ -128,12 +113,12 @@ def test_bad_input_is_one_line(
     assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
 
 
-def test_a_doctored_manifest_is_refused(run: Run, faces: Path, tmp_path: Path) -> None:
-    assert run("data", "prepare", "faces")[0] == 0
+def test_a_doctored_manifest_is_refused(edgeface: Run, faces: Path, tmp_path: Path) -> None:
+    assert edgeface("data", "prepare", "faces")[0] == 0
     path = tmp_path / "faces.manifest.json"
     text = path.read_text()
     path.write_text(text.replace('"split": "test"', '"split": "train"', 1))
-    status, out, err = run("compress", "--data", "faces.manifest.json", "--weights", "none")
+    status, out, err = edgeface("compress", "--data", "faces.manifest.json", "--weights", "none")
     assert (status, out) == (1, "")
     assert err.startswith("edgeface: faces.manifest.json: its rows have the digest ")
     assert len(err.splitlines()) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,14 +186,29 @@ def test_what_a_killed_run_left_is_deleted(tmp_path: Path) -> None:
 
 def test_a_run_whose_half_file_another_run_deleted_fails(tmp_path: Path) -> None:
     """It must not take the other run's half file for its own."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(array: Pixels) -> None:
+        started.set()
+        assert go_on.wait(60)
+        array[...] = expected(100)
+
+    other = threading.Thread(target=ask, args=(tmp_path, slow))
 
     def overtaken(array: Pixels) -> None:
         array[...] = expected()
-        ask(tmp_path, filler([], first=100))
+        other.start()
+        assert started.wait(60)
 
-    with pytest.raises(DataError, match="no other run fills it"):
-        ask(tmp_path, overtaken)
-    np.testing.assert_array_equal(ask(tmp_path, filler([])), expected(100))
+    try:
+        with pytest.raises(DataError, match="no other run fills it"):
+            ask(tmp_path, overtaken)
+    finally:
+        go_on.set()
+        other.join()
+    calls: list[int] = []
+    np.testing.assert_array_equal(ask(tmp_path, filler(calls)), expected(100))
+    assert not calls, "the other run's file"
 
 
 def test_the_oldest_files_of_other_keys_make_room(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def test_a_group_keeps_to_its_place_in_the_hash_order() -> None:
 def test_the_hash_is_the_same_everywhere_and_looks_random() -> None:
     assert seeded_hash(1, "face.jpg") == hashlib.sha256(b"1|face.jpg").hexdigest()
     assert seeded_hash(1, "1|a") != seeded_hash(11, "|a")
+    # bytes of a file name that are not UTF-8
+    assert seeded_hash(1, "caf\udce9") != seeded_hash(1, "caf\udce8")
     first_digits = [int(seeded_hash(3, str(i))[:8], 16) / 2**32 for i in range(2000)]
     # Four standard errors of a uniform mean over 2,000: 4 / sqrt(12 * 2000) = 0.026.
     assert np.mean(first_digits) == pytest.approx(0.5, abs=0.026)

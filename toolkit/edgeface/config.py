@@ -132,13 +132,15 @@ class AugmentSpec:
         scale_ratio: zoom by a factor from 1 - this to 1 + this.
         shift_ratio: move by up to this share of the side.
         rotate_degrees: turn by up to this much either way.
-        light_ratio: multiply and offset brightness, and scale contrast, by up to this share.
-        colour_ratio: scale saturation and each of the three channels by up to this share.
+        light_ratio: offset brightness by up to this share, and scale contrast by 1 / (1 + this) to
+            1 + this.
+        colour_ratio: scale saturation and each of the three channels by 1 / (1 + this) to 1 + this.
         shade_ratio: light from one side: darken one edge and lighten the other by up to this share.
-        tilt_ratio: turn the head in depth: shorten one edge of the picture by up to this share.
+        tilt_ratio: turn the head in depth: shorten one edge of the picture against the opposite one
+            by up to this share.
         erase_ratio: share of faces of which a rectangle is covered.
         blur_ratio: share of faces that are blurred.
-        noise_levels: standard deviation of noise, up to this many of 255 grey levels.
+        noise_levels: standard deviation of noise, drawn from 0 to this many of 255 grey levels.
 
     Source:
         chosen: the variations that hand-held cameras show; sizes tried in benchmarks/LOG.md.
@@ -147,7 +149,7 @@ class AugmentSpec:
     flip: bool = True
     scale_ratio: float = 0.12
     shift_ratio: float = 0.06
-    rotate_degrees: float = 10.0
+    rotate_degrees: float = 15.0
     light_ratio: float = 0.25
     colour_ratio: float = 0.0
     shade_ratio: float = 0.0

@@ -67,7 +67,7 @@ def augment_batch(images: Pixels, spec: AugmentSpec, random_seed: tuple[int, ...
     A step whose amount is 0 is left out.
 
     Args:
-        images: uint8 [B, side, side, 3], RGB.
+        images: uint8 [B, side, side, 3], RGB, side 2 or more.
         spec: how much of what.
         random_seed: equal seeds give equal results.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.labels import AgeInterval
 from edgeface.data.manifest import Manifest, Row
 from edgeface.data.prepare import stratum
@@ -98,8 +99,8 @@ def check_calibration(manifest: Manifest, ids: tuple[str, ...], where: str) -> N
     if strangers:
         raise DataError(
             f"{where}: {len(strangers)} of {len(ids)} calibration images are not in the training "
-            f"split of {manifest.label}, e.g. {strangers[0]!r}: figures would be of images that "
-            "set its int8 ranges; quantize again with this manifest"
+            f"split of {manifest.label}, e.g. {shown(strangers[0])}: figures would be of images "
+            "that set its int8 ranges; quantize again with this manifest"
         )
 
 
@@ -148,5 +149,7 @@ def write_calibration(folder: Path, name: str, record: CalibrationRecord) -> Pat
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
     except OSError as err:
-        raise DataError(f"{path}: cannot be written: {err.strerror}; give another folder") from err
+        raise DataError(
+            f"{printable(str(path))}: cannot be written: {err.strerror}; give another folder"
+        ) from err
     return path

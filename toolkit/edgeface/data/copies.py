@@ -11,10 +11,10 @@ from dataclasses import replace
 from edgeface.data.adapters.listing import GENDER
 from edgeface.data.disagreement import disagreement
 from edgeface.data.labels import Attribute
-from edgeface.data.manifest import Row
+from edgeface.data.manifest import Row, Split
 
 # What is measured on is kept, what is trained on gives way.
-_KEPT_FIRST = ("test", "validation", "train")
+_KEPT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 
 
 def leave_out_bad_copies(rows: Sequence[Row], attributes: Sequence[Attribute]) -> list[Row]:
@@ -25,7 +25,7 @@ def leave_out_bad_copies(rows: Sequence[Row], attributes: Sequence[Attribute]) -
 
     Args:
         rows: used ones; `split` may be None as yet.
-        attributes: of the rows' classes.
+        attributes: that copies are compared by; their numbers mean the same in all rows.
 
     Returns:
         The rows in the same order; rows left out have no split and the reason. In each group, the
@@ -50,26 +50,27 @@ def _settled(members: list[Row], attributes: Sequence[Attribute]) -> list[Row]:
     if differ:
         reason = f"copies of one picture disagree: {differ.text}"
         return [replace(row, split=None, left_out=reason) for row in members]
-    members = [_without(row, _doubtful(members)) for row in members]
-    if all(row.left_out for row in members):
-        return members
-    kept = min(members, key=lambda row: _KEPT_FIRST.index(row.split) if row.split else 3)
-    reason = f"copy of {kept.id}, which is in {kept.split}"
+    doubtful = _doubtful(members, attributes)
+    members = [_without(row, doubtful) for row in members]
+    first = {row.split: row for row in reversed(members)}
+    split = next((split for split in _KEPT_FIRST if split in first), None)
+    reason = f"copy of {first[split].id}, which is in {split}" if split else ""
     return [
-        replace(row, split=kept.split)
-        if row.split in (None, kept.split)
+        row
+        if row.left_out
+        else replace(row, split=split)
+        if row.split in (None, split)
         else replace(row, split=None, left_out=reason)
         for row in members
     ]
 
 
-def _doubtful(members: Sequence[Row]) -> set[str]:
-    found: dict[str, int] = {}
+def _doubtful(members: Sequence[Row], attributes: Sequence[Attribute]) -> set[str]:
     return {
-        name
-        for row in members
-        for name, number in row.classes.items()
-        if found.setdefault(name, number) != number
+        attribute.name
+        for attribute in attributes
+        if len({row.classes[attribute.name] for row in members if attribute.name in row.classes})
+        > 1
     }
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
+from edgeface.data.adapters.csv_file import TABLE_SUFFIXES
+from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import AgeInterval, Attribute
 from edgeface.errors import DataError
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_SHA256 = re.compile("[0-9a-f]{64}")  # a perceptual hash has this form too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ class Row:
 
     Attributes:
         id: unique in its set: the path below the root with forward slashes, or `FILE.csv#ROW`.
-        path: of the file that holds it, below the root; empty for a drawn face.
+        path: `file_of` the id; empty for a drawn face.
         sha256: of the file, or of the text of the CSV cell; empty for a drawn face and for an
             image that was left out before it was read.
         perceptual_hash: 64 hexadecimal digits as `scan` makes them; None if there is nothing to
@@ -98,8 +102,8 @@ class Manifest:
 
     @property
     def label(self) -> str:
-        """Name of the data as tables show it."""
-        return " + ".join(source.label for source in self.sources)
+        """Name of the data as tables and messages show it: one printable line."""
+        return printable(" + ".join(source.label for source in self.sources))
 
     @property
     def drawn(self) -> bool:
@@ -121,26 +125,40 @@ class Manifest:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of all that figures depend on in the rows used; not of where the files lie."""
-        return rows_sha256(self.rows)
+        """Digest of all that figures depend on.
 
-
-def rows_sha256(rows: Sequence[Row]) -> str:
-    """Digest of source, id, content, labels, group and split of the rows that are used."""
-    facts = [
-        [
-            row.source,
-            row.id,
-            row.sha256,
-            [row.age.low_years, row.age.high_years] if row.age else None,
-            sorted(row.classes.items()),
-            row.group,
-            row.split,
+        Of each row that is used: source, id, content, labels, group and split. Of each source: what
+        the class numbers mean, and how faces are drawn; not where the files lie, nor their label.
+        """
+        sources = [
+            [
+                source.kind,
+                [[attribute.name, attribute.classes] for attribute in source.attributes],
+                [source.seed, source.side_px, source.version],
+            ]
+            for source in self.sources
         ]
-        for row in rows
-        if row.split
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        rows = [
+            [
+                row.source,
+                row.id,
+                row.sha256,
+                [row.age.low_years, row.age.high_years] if row.age else None,
+                sorted(row.classes.items()),
+                row.group,
+                row.split,
+            ]
+            for row in self.rows
+            if row.split
+        ]
+        return hashlib.sha256(json.dumps([sources, rows]).encode()).hexdigest()
+
+
+def file_of(id: str) -> str:
+    """Name the file that holds an image: the id itself, or the table of `FILE.csv#ROW`."""
+    file, mark, row = id.rpartition("#")
+    is_row = mark and row.isdecimal() and Path(file).suffix.lower() in TABLE_SUFFIXES
+    return file if is_row else id
 
 
 def check_manifest(manifest: Manifest, where: str) -> None:
@@ -154,11 +172,20 @@ def check_manifest(manifest: Manifest, where: str) -> None:
         where: the data, for the message.
 
     Raises:
-        DataError: an id stands twice; a row is used and left out, or neither; a group or copies of
-            one picture are in two splits; a class that its attribute does not have; a split is
-            empty.
+        DataError: no set, or shares that cannot be; an id stands twice; a row is used and left out,
+            or neither; a path, digest, hash or drawn face that the row cannot have; a class that
+            its attribute does not have; a group or copies of one picture are in two splits; a split
+            is empty.
     """
-    for check in (_each_row_once, _labels_exist, _groups_in_one_split, _copies_in_one_split):
+    checks = (
+        _shares_are_shares,
+        _each_row_once,
+        _each_row_whole,
+        _labels_exist,
+        _groups_in_one_split,
+        _copies_in_one_split,
+    )
+    for check in checks:
         problem = check(manifest)
         if problem:
             raise DataError(f"{where}: {problem}; make it anew with: edgeface data prepare")
@@ -171,17 +198,65 @@ def check_manifest(manifest: Manifest, where: str) -> None:
             )
 
 
+def _shares_are_shares(manifest: Manifest) -> str:
+    if not manifest.sources:
+        return "no sources, expected one or more"
+    validation, test = manifest.validation_ratio, manifest.test_ratio
+    if not (validation > 0 and test > 0 and validation + test < 1):  # so that NaN is refused too
+        return (
+            f"validation_ratio {validation:g} and test_ratio {test:g}, expected each above 0 and "
+            "their sum below 1"
+        )
+    return ""
+
+
 def _each_row_once(manifest: Manifest) -> str:
     seen = set()
     for row in manifest.rows:
         if not 0 <= row.source < len(manifest.sources):
-            return f"{row.id!r} is of set {row.source}, expected 0 to {len(manifest.sources) - 1}"
+            return f"{shown(row.id)} is of set {row.source}, expected below {len(manifest.sources)}"
         if (row.source, row.id) in seen:
-            return f"the id {row.id!r} stands twice, expected unique ids"
+            return f"the id {shown(row.id)} stands twice, expected unique ids"
         seen.add((row.source, row.id))
         if (row.split is None) == (not row.left_out):
-            state = "in neither" if row.split is None else f"left out and in {row.split}"
-            return f"{row.id!r} is {state}, expected either a split or a reason why left out"
+            state = "neither used nor left out" if row.split is None else "used and left out"
+            return f"{shown(row.id)} is {state}, expected either a split or a reason in left_out"
+    return ""
+
+
+def _each_row_whole(manifest: Manifest) -> str:
+    for row in manifest.rows:
+        source = manifest.sources[row.source]
+        fault = _drawn_fault(row, source) if source.kind == "drawn" else _folder_fault(row)
+        if row.split and not row.group:
+            fault = "has no group, expected one"
+        if fault:
+            return f"{shown(row.id)} {fault}"
+    return ""
+
+
+def _drawn_fault(row: Row, source: Source) -> str:
+    # the number picks the face: one face must not have two names, nor one name two faces
+    number = row.id.rpartition("-")[2]
+    index = int(number) if number.isdecimal() and len(number) < 19 else 0
+    name = f"drawn-{source.version}-{source.seed}-{index:06d}"
+    if row.id != name:
+        return f"is no drawn face of this set, expected an id such as {shown(name)}"
+    if row.path or row.sha256 or row.perceptual_hash is not None:
+        return "is drawn and has a path, sha256 or perceptual_hash, expected none"
+    return ""
+
+
+def _folder_fault(row: Row) -> str:
+    if row.path != file_of(row.id):
+        return f"has the path {shown(row.path)}, expected {shown(file_of(row.id))}"
+    if not _SHA256.fullmatch(row.sha256) and (row.split or row.sha256):
+        return f"has the sha256 {shown(row.sha256)}, expected 64 digits of 0-9 and a-f"
+    if row.perceptual_hash is not None and not _SHA256.fullmatch(row.perceptual_hash):
+        return (
+            f"has the perceptual_hash {shown(row.perceptual_hash)}, expected 64 digits of 0-9 and "
+            "a-f, or null"
+        )
     return ""
 
 
@@ -193,7 +268,10 @@ def _labels_exist(manifest: Manifest) -> str:
     for row in manifest.rows:
         for name, number in row.classes.items():
             if not 0 <= number < counts[row.source].get(name, 0):
-                return f"{row.id!r} has class {number} of {name!r}, which the set does not have"
+                return (
+                    f"{shown(row.id)} has class {shown(str(number))} of {shown(name)}, expected one"
+                    f" of the {counts[row.source].get(name, 0)} that the set has"
+                )
     return ""
 
 
@@ -203,20 +281,25 @@ def _groups_in_one_split(manifest: Manifest) -> str:
         if row.split:
             other = first.setdefault(row.group, row)
             if other.split != row.split:
-                return _leak(other, row, f"both in group {row.group!r}")
+                return _leak(other, row, f"both in group {shown(row.group)}")
     return ""
 
 
 def _copies_in_one_split(manifest: Manifest) -> str:
-    rows = [row for row in manifest.rows if row.split and row.sha256]
+    # also of rows left out: which pairs of hashes are found depends a little on the other hashes,
+    # and so those found here are those that `prepare` and `merge` found
+    rows = [row for row in manifest.rows if row.sha256]
     groups = copy_groups([row.sha256 for row in rows], [row.perceptual_hash for row in rows])
     for group in groups:
-        one = rows[group[0]]
-        for other in (rows[i] for i in group):
-            if other.split != one.split:
-                return _leak(one, other, "copies of one picture")
+        used = [rows[i] for i in group if rows[i].split]
+        for other in used:
+            if other.split != used[0].split:
+                return _leak(used[0], other, "copies of one picture")
     return ""
 
 
 def _leak(one: Row, other: Row, reason: str) -> str:
-    return f"{one.id!r} is in {one.split} and {other.id!r} in {other.split}, {reason}: a leak"
+    return (
+        f"{shown(one.id)} is in {one.split} and {shown(other.id)} in {other.split}, {reason}: "
+        "a leak"
+    )

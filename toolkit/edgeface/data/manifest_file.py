@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeface import __version__
-from edgeface.data.adapters.paths import printable
+from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.manifest import Manifest, Row, Source, check_manifest
 from edgeface.errors import DataError
 from edgeface.records import RecordError, from_mapping, to_mapping, write_bytes
@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 SUFFIX = ".json"
 MAX_BYTES = 1_000_000_000
 """Largest file read. Chosen: some 2 million images; a larger one would fill the memory."""
+
+_PROBLEM_CHARACTERS = 200  # chosen: a problem quotes what it found, which may be a book
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +58,14 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     rows = ",\n".join("  " + _line(row) for row in manifest.rows)
     text = json.dumps(head, indent=1, ensure_ascii=False)
     text = text.removesuffix('"rows": []\n}') + f'"rows": [\n{rows}\n ]\n}}\n'
+    where = printable(str(path))
     try:
+        if path.is_dir():
+            raise DataError(f"{where}: is a folder; give --out the name of a file")
         # a byte of a name that is not UTF-8 is "\udcff" to Python; JSON's escape reads the same
         write_bytes(path, text.encode("utf-8", "backslashreplace"))
     except OSError as err:
-        raise DataError(
-            f"{printable(str(path))}: cannot be written: {err.strerror}; give another --out"
-        ) from err
+        raise DataError(f"{where}: cannot be written: {err.strerror}; give another --out") from err
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -94,9 +97,13 @@ def read_manifest(path: Path) -> Manifest:
 def _record(path: Path, where: str) -> _File:
     try:
         if not path.is_file():
-            raise DataError(f"{where}: no such file; make it with: edgeface data prepare")
+            found = "not a file" if path.exists() else "no such file"
+            raise DataError(f"{where}: {found}; make it with: edgeface data prepare")
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{where}: over {MAX_BYTES} bytes, which no manifest needs")
+            raise DataError(
+                f"{where}: over {MAX_BYTES} bytes, expected a manifest; make it with: edgeface "
+                "data prepare"
+            )
         mapping = json.loads(path.read_bytes())
     except OSError as err:
         raise DataError(f"{where}: cannot be read: {err.strerror}") from err
@@ -104,16 +111,20 @@ def _record(path: Path, where: str) -> _File:
         raise DataError(f"{where}: not a manifest: not JSON ({err})") from err
     version = mapping.get("schema_version") if isinstance(mapping, dict) else None
     if version != SCHEMA_VERSION:
+        found = shown(str(version)) if isinstance(version, str | int | float) else "missing"
         raise DataError(
-            f"{where}: not a manifest of this edgeface: schema_version is {version!r}, expected "
+            f"{where}: not a manifest of this edgeface: schema_version is {found}, expected "
             f"{SCHEMA_VERSION}; make it with: edgeface data prepare"
         )
     try:
         return from_mapping(_File, mapping)
     except RecordError as err:
         problems = err.problems
+        told = "; ".join(printable(problem[:_PROBLEM_CHARACTERS]) for problem in problems[:3])
         more = f" and {len(problems) - 3} more problems" if len(problems) > 3 else ""
-        raise DataError(f"{where}: not a manifest: {'; '.join(problems[:3])}{more}") from err
+        raise DataError(f"{where}: not a manifest: {told}{more}") from err
+    except RecursionError as err:  # in quoting what was found
+        raise DataError(f"{where}: not a manifest: nested too deeply") from err
 
 
 def _line(row: Row) -> str:

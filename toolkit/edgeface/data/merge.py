@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.copies import leave_out_bad_copies
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import Attribute
@@ -22,7 +23,7 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
     and if their splits do, only those in the more held-out split stay.
 
     Args:
-        manifests: one a set, one or more.
+        manifests: one or more, each of one set or of several.
         attributes: that a model is to learn from all of them.
 
     Raises:
@@ -32,14 +33,12 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
     if len(manifests) == 1:
         return manifests[0]
     shared = _shared(manifests, attributes)
-    rows = [
-        replace(row, source=number, group=f"{number}:{row.group}" if row.group else "")
-        for number, manifest in enumerate(manifests)
-        for row in manifest.rows
-    ]
-    used = [row for row in rows if row.split]
-    links = copy_groups([row.sha256 for row in used], [row.perceptual_hash for row in used])
-    used = leave_out_bad_copies(_joined(used, links), shared)
+    rows = _renumbered(manifests)
+    pictured = [row for row in rows if row.sha256]
+    links = copy_groups([row.sha256 for row in pictured], [row.perceptual_hash for row in pictured])
+    names = _joined(pictured, links)
+    rows = [replace(row, group=names.get(row.group, row.group)) for row in rows]
+    used = leave_out_bad_copies([row for row in rows if row.split], shared)
     first = manifests[0]
     merged = Manifest(
         sources=tuple(source for manifest in manifests for source in manifest.sources),
@@ -57,8 +56,21 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
     return merged
 
 
-def _joined(rows: Sequence[Row], links: Sequence[Sequence[int]]) -> list[Row]:
-    # copies across sets may also join two groups of one set, all of whose rows must follow
+def _renumbered(manifests: Sequence[Manifest]) -> list[Row]:
+    rows: list[Row] = []
+    before = 0
+    for number, manifest in enumerate(manifests):
+        rows += [
+            # a row that was left out may have no group: it is its own
+            replace(row, source=before + row.source, group=f"{number}:{row.group or row.id}")
+            for row in manifest.rows
+        ]
+        before += len(manifest.sources)
+    return rows
+
+
+def _joined(rows: Sequence[Row], links: Sequence[Sequence[int]]) -> dict[str, str]:
+    """Names that groups get; copies across sets may also join two groups of one set."""
     renamed: dict[str, str] = {}
 
     def name(group: str) -> str:
@@ -69,21 +81,28 @@ def _joined(rows: Sequence[Row], links: Sequence[Sequence[int]]) -> list[Row]:
     for members in links:
         names = sorted({name(rows[i].group) for i in members})
         renamed.update(dict.fromkeys(names[1:], names[0]))
-    return [replace(row, group=name(row.group)) for row in rows]
+    return {old: name(old) for old in renamed}
 
 
 def _shared(manifests: Sequence[Manifest], names: Sequence[str]) -> list[Attribute]:
+    """Attributes that mean the same in all sets that have them."""
     found: dict[str, tuple[str, Attribute]] = {}
-    for manifest in manifests:
-        for source in manifest.sources:
-            for attribute in source.attributes:
-                if attribute.name not in names:
-                    continue
-                label, known = found.setdefault(attribute.name, (source.label, attribute))
-                if known.classes != attribute.classes:
-                    raise DataError(
-                        f"{label} and {source.label}: {attribute.name} is {known.classes} in the "
-                        f"one and {attribute.classes} in the other, expected the same classes; "
-                        "give one of the two sets, or rename the attribute"
-                    )
-    return [attribute for _, attribute in found.values()]
+    unlike: set[str] = set()
+    for source in (source for manifest in manifests for source in manifest.sources):
+        for attribute in source.attributes:
+            label, known = found.setdefault(attribute.name, (source.label, attribute))
+            if known.classes == attribute.classes:
+                continue
+            unlike.add(attribute.name)
+            if attribute.name in names:
+                raise DataError(
+                    f"{printable(label)} and {printable(source.label)}: "
+                    f"{printable(attribute.name)} is {_listed(known)} in the one and "
+                    f"{_listed(attribute)} in the other, expected the same classes; give one of "
+                    "the two sets, or rename the attribute"
+                )
+    return [attribute for name, (_, attribute) in found.items() if name not in unlike]
+
+
+def _listed(attribute: Attribute) -> str:
+    return shown(", ".join(attribute.classes))

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.copies import leave_out_bad_copies
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import Entry, Listing
-from edgeface.data.manifest import SPLITS, Manifest, Row, Source, Split, check_manifest
+from edgeface.data.manifest import (
+    SPLITS,
+    Manifest,
+    Row,
+    Source,
+    Split,
+    check_manifest,
+    file_of,
+)
 from edgeface.data.scan import Scan
 from edgeface.data.split import assign_splits
 from edgeface.errors import DataError
@@ -50,28 +57,16 @@ def prepare(
     """
     source = folder_source(listing)
     _check_given(given or {}, listing)
-    pictures = {picture.id: picture for picture in scan.pictures}
     unread = {finding.id: finding.reason for finding in scan.unreadable}
-    out = [Row(id=id, path=_path(id), left_out=reason) for id, reason in listing.left_out]
-    rows: list[Row] = []
-    for entry in listing.entries:
-        row = _row(entry)
-        if given is not None:
-            row = replace(row, split=given.get(entry.id))
-        if entry.id in unread:
-            out.append(replace(row, split=None, left_out=unread[entry.id]))
-            continue
-        picture = pictures[entry.id]
-        row = replace(row, sha256=picture.content_sha256, perceptual_hash=picture.perceptual_hash)
-        if entry.age is None and not entry.classes:
-            out.append(replace(row, split=None, left_out="no label"))
-        elif given is not None and entry.id not in given:
-            out.append(replace(row, left_out=_NOT_GIVEN))
-        else:
-            rows.append(row)
-    digests = [pictures[row.id].pixels_sha256 for row in rows]
-    rows = grouped(rows, copy_groups(digests, [row.perceptual_hash for row in rows]))
-    rows = leave_out_bad_copies(rows, listing.attributes)
+    out = [Row(id=id, path=file_of(id), left_out=reason) for id, reason in listing.left_out]
+    out += [
+        replace(_row(entry), split=None, left_out=unread[entry.id])
+        for entry in listing.entries
+        if entry.id in unread
+    ]
+    rows = _pictured([entry for entry in listing.entries if entry.id not in unread], scan, given)
+    out += [row for row in rows if row.left_out]
+    rows = leave_out_bad_copies([row for row in rows if not row.left_out], listing.attributes)
     out += [row for row in rows if row.left_out]
     ratios = {"validation": validation_ratio, "test": test_ratio}
     used = divide([row for row in rows if not row.left_out], ratios, seed)
@@ -162,17 +157,33 @@ def _check_given(given: Mapping[str, Split], listing: Listing) -> None:
         )
 
 
+def _pictured(entries: Sequence[Entry], scan: Scan, given: Mapping[str, Split] | None) -> list[Row]:
+    """Rows of the pictures that could be read, in order of id, with their groups."""
+    pictures = {picture.id: picture for picture in scan.pictures}
+    rows: list[Row] = []
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        picture = pictures[entry.id]
+        row = replace(
+            _row(entry),
+            sha256=picture.content_sha256,
+            perceptual_hash=picture.perceptual_hash,
+        )
+        if given is not None:
+            row = replace(row, split=given.get(entry.id))
+        if entry.age is None and not entry.classes:
+            row = replace(row, split=None, left_out="no label")
+        elif given is not None and entry.id not in given:
+            row = replace(row, left_out=_NOT_GIVEN)
+        rows.append(row)
+    digests = [pictures[row.id].pixels_sha256 for row in rows]
+    return grouped(rows, copy_groups(digests, [row.perceptual_hash for row in rows]))
+
+
 def _row(entry: Entry) -> Row:
     return Row(
         id=entry.id,
-        path=_path(entry.id),
+        path=file_of(entry.id),
         age=entry.age,
         classes=dict(entry.classes),
         split=entry.split,  # type: ignore[arg-type]  # adapters give one of SPLITS
     )
-
-
-def _path(id: str) -> str:
-    # rows of a table that holds the pixels are named FILE.csv#ROW
-    file, mark, row = id.rpartition("#")
-    return file if mark and row.isdigit() and Path(file).suffix.lower() == ".csv" else id

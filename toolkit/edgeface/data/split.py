@@ -43,4 +43,5 @@ def assign_splits(
 
 def seeded_hash(seed: int, text: str) -> str:
     """SHA-256 of seed and text, in hex: a random-looking order that is the same everywhere."""
-    return hashlib.sha256(f"{seed}|{text}".encode()).hexdigest()
+    # a byte of a name that is not UTF-8 is a surrogate to Python
+    return hashlib.sha256(f"{seed}|{text}".encode("utf-8", "surrogatepass")).hexdigest()

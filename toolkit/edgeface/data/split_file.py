@@ -6,6 +6,7 @@ Out: the split of each id.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def _listed(split: str, path: Path) -> list[tuple[str, str, Split]]:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as err:
         raise DataError(f"{where}: cannot be read ({err}); expected a path a line") from err
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     return [
         (f"{where}, line {number}", line, _split(split, where))
         for number, line in enumerate(lines, start=1)
@@ -65,7 +66,9 @@ def _listed(split: str, path: Path) -> list[tuple[str, str, Split]]:
 
 
 def _table(path: Path) -> list[tuple[str, str, Split]]:
-    table = open_table(path.parent, path.name)
+    # a link that the user names is followed, a link in a set would not be
+    real = Path(os.path.realpath(path))
+    table = open_table(real.parent, real.name)
     where = printable(str(path))
     column, split = path_column(table), table.find("split")
     if split is None:
