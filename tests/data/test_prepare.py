@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from edgeface.data.labels import AgeInterval, Attribute, Entry, Listing, Pictures
 from edgeface.data.manifest import SPLITS, Manifest, Split
-from edgeface.data.prepare import prepare, stratum
+from edgeface.data.prepare import prepare
 from edgeface.data.scan import MIRRORED_BITS, Finding, Picture, Scan
+from edgeface.data.split import stratum
 from edgeface.errors import DataError
 
 GENDER = Attribute(name="gender", classes=("male", "female"))
 RACE = Attribute(name="race", classes=("a", "b", "c"))
 HELD_OUT: list[Split] = ["test", "validation", "train"]
-NOT_GIVEN = "no split in the files given with --split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +286,7 @@ def test_own_splits_are_kept_and_what_they_do_not_name_is_left_out(
     check_against_the_rules(manifest, known)
     for row, made in zip(manifest.rows, found, strict=True):
         if row.id not in named and made.readable and (made.classes or made.age is not None):
-            assert row.left_out == NOT_GIVEN
+            assert row.left_out == "no split in the files given with --split"
 
 
 @settings(max_examples=5)

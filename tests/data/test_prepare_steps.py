@@ -9,7 +9,8 @@ import pytest
 from edgeface.data.adapters.paths import image_files
 from edgeface.data.labels import AgeInterval, Attribute, Listing
 from edgeface.data.manifest import Row, Source, Split
-from edgeface.data.prepare import divide, folder_source, grouped, stratum
+from edgeface.data.prepare import folder_source, grouped
+from edgeface.data.split import divide, stratum
 
 GENDER = Attribute(name="gender", classes=("male", "female"))
 RATIOS = {"validation": 0.1, "test": 0.2}

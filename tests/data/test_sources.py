@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeface.config import DataSpec
+from edgeface.data.adapters.detect import list_dataset
 from edgeface.data.drawn import GENERATOR_VERSION, draw_face, drawn_labels
 from edgeface.data.faces import UNKNOWN
 from edgeface.data.labels import AgeInterval
 from edgeface.data.manifest import SPLITS, Manifest, Split
 from edgeface.data.manifest_file import write_manifest
+from edgeface.data.prepare import prepare
+from edgeface.data.scan import scan
 from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import read_image, to_input
@@ -262,3 +266,24 @@ def test_another_picture_under_the_same_name_is_an_error(folder: Path, tmp_path:
     one.write_bytes(other.read_bytes())
     with pytest.raises(DataError, match="not the picture that the manifest was made of"):
         load(manifest, "test", 16, tmp_path)
+
+
+def test_faces_of_another_generator_are_not_drawn(tmp_path: Path) -> None:
+    manifest = open_data([], DRAWN, 5, QUIET)
+    old = replace(manifest, sources=(replace(manifest.sources[0], version="0"),))
+    with pytest.raises(DataError, match="drawn by version '0' of the generator, expected"):
+        load(old, "test", 24, tmp_path)
+
+
+def test_numbers_that_mean_other_classes_elsewhere_are_not_mixed(
+    folder: Path, table: Path, tmp_path: Path
+) -> None:
+    rows = [f"{line},{'ab'[i % 2]}" for i, line in enumerate(table.read_text().splitlines()[1:])]
+    table.write_text("\n".join(["path,gender,race", *rows]))
+    listing = list_dataset(table, attribute="race")
+    other = prepare(listing, scan(listing, QUIET), seed=1, validation_ratio=0.25, test_ratio=0.25)
+    write_manifest(tmp_path / "other.json", other)
+    faces = load(
+        open_data([folder, tmp_path / "other.json"], HALVES, 1, QUIET), "train", 8, tmp_path
+    )
+    assert set(faces.classes) == {"gender"}

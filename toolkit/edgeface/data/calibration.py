@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.labels import AgeInterval
 from edgeface.data.manifest import Manifest, Row
-from edgeface.data.prepare import stratum
-from edgeface.data.split import seeded_hash
+from edgeface.data.split import seeded_hash, stratum
 from edgeface.errors import DataError
 from edgeface.records import write_json
 
@@ -55,7 +55,7 @@ class CalibrationRecord:
     manifest_sha256: str
     seed: int
     images: tuple[CalibrationImage, ...]
-    stability: dict[str, float]
+    stability: dict[str, Any]
 
 
 def choose_calibration(manifest: Manifest, count: int, seed: int) -> tuple[Row, ...]:
@@ -105,7 +105,7 @@ def check_calibration(manifest: Manifest, ids: tuple[str, ...], where: str) -> N
 
 
 def calibration_record(
-    manifest: Manifest, rows: tuple[Row, ...], seed: int, stability: dict[str, float]
+    manifest: Manifest, rows: tuple[Row, ...], seed: int, stability: dict[str, Any]
 ) -> CalibrationRecord:
     """Put down which images were chosen."""
     return CalibrationRecord(

@@ -14,7 +14,6 @@ from edgeface.data.copies import leave_out_bad_copies
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import Entry, Listing
 from edgeface.data.manifest import (
-    SPLITS,
     Manifest,
     Row,
     Source,
@@ -23,7 +22,7 @@ from edgeface.data.manifest import (
     file_of,
 )
 from edgeface.data.scan import Scan
-from edgeface.data.split import assign_splits
+from edgeface.data.split import divide
 from edgeface.errors import DataError
 
 _NOT_GIVEN = "no split in the files given with --split"
@@ -81,38 +80,6 @@ def prepare(
     return manifest
 
 
-def divide(rows: Sequence[Row], ratios: Mapping[str, float], seed: int) -> list[Row]:
-    """Give a split to each row that has none, and cut the splits that are missing out of training.
-
-    Args:
-        rows: rows of a group have the same split, or none.
-        ratios: shares of validation and test.
-        seed: of the division.
-
-    Returns:
-        The rows in the same order, each with a split.
-    """
-    present = {row.split for row in rows if row.split}
-    missing: dict[str, float] = {
-        split: ratios[split] for split in SPLITS[1:] if split not in present
-    }
-    pool = [row for row in rows if row.split in (None, "train")]
-    groups: dict[str, list[Row]] = {}
-    for row in pool:
-        groups.setdefault(row.group, []).append(row)
-    of_group = assign_splits(
-        [(group, stratum(members[0]), len(members)) for group, members in groups.items()],
-        ratios={"train": 1 - sum(missing.values()), **missing},
-        seed=seed,
-    )
-    return [
-        replace(row, split=of_group[row.group])  # type: ignore[arg-type]  # keys of `ratios`
-        if row.split in (None, "train")
-        else row
-        for row in rows
-    ]
-
-
 def grouped(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
     """Name the group of each row after its first member; a row without copies is its own."""
     named = [replace(row, group=row.id) for row in rows]
@@ -121,18 +88,6 @@ def grouped(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
         for i in members:
             named[i] = replace(named[i], group=first)
     return named
-
-
-def stratum(row: Row) -> tuple[int, ...]:
-    """What splits and calibration keep in proportion: gender, age decade and race.
-
-    A set that has none of these is kept in proportion by its own first attribute. Unknown is -1.
-    """
-    decade = (row.age.low_years + row.age.high_years) // 20 if row.age else -1
-    known = (row.classes.get("gender", -1), decade, row.classes.get("race", -1))
-    if known == (-1, -1, -1) and row.classes:
-        return (*known, row.classes[min(row.classes)])
-    return (*known, -1)
 
 
 def folder_source(listing: Listing) -> Source:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeface.config import DataSpec
 from edgeface.data.adapters.detect import list_dataset
 from edgeface.data.adapters.listing import GENDER, folder_of
-from edgeface.data.adapters.paths import image_files, printable
+from edgeface.data.adapters.paths import image_files, printable, shown
 from edgeface.data.drawn import GENERATOR_VERSION, draw_face, drawn_labels
 from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.data.labels import AgeInterval, Pictures
@@ -24,8 +24,9 @@ from edgeface.data.manifest import Manifest, Row, Source, Split, check_manifest
 from edgeface.data.manifest_file import SUFFIX, read_manifest
 from edgeface.data.merge import merge
 from edgeface.data.picture_cache import cached_pictures
-from edgeface.data.prepare import divide, prepare
+from edgeface.data.prepare import prepare
 from edgeface.data.scan import scan
+from edgeface.data.split import divide
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import to_input
 from edgeface.types import Reporter
@@ -112,7 +113,7 @@ def load_faces(
     )
     ages = [(r.age.low_years, r.age.high_years) if r.age else (UNKNOWN, UNKNOWN) for r in rows]
     low, high = np.array(ages, np.int64).reshape(-1, 2).T
-    names = sorted({name for row in rows for name in row.classes})
+    names = _same_in_all(manifest)
     return Faces(
         ids=tuple(manifest.key(row) for row in rows),
         images=images,
@@ -123,6 +124,15 @@ def load_faces(
             for name in names
         },
     )
+
+
+def _same_in_all(manifest: Manifest) -> list[str]:
+    """Attributes whose numbers mean the same in every set that has them."""
+    meanings: dict[str, set[tuple[str, ...]]] = {}
+    for source in manifest.sources:
+        for attribute in source.attributes:
+            meanings.setdefault(attribute.name, set()).add(attribute.classes)
+    return sorted(name for name, classes in meanings.items() if len(classes) == 1)
 
 
 def _open_one(path: Path, spec: DataSpec, seed: int, reporter: Reporter) -> Manifest:
@@ -181,6 +191,11 @@ def _drawn_manifest(spec: DataSpec, seed: int) -> Manifest:
 
 def _reader(source: Source, rows: Sequence[Row]) -> Callable[[Row], NDArray[np.uint8]]:
     if source.kind == "drawn":
+        if source.version != GENERATOR_VERSION:
+            raise DataError(
+                f"{source.label}: drawn by version {shown(source.version)} of the generator, "
+                f"expected {shown(GENERATOR_VERSION)}; make the manifest anew"
+            )
 
         def draw(row: Row) -> NDArray[np.uint8]:
             index = int(row.id.rsplit("-", 1)[1])

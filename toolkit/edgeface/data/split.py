@@ -1,9 +1,59 @@
-"""Dividing groups of images into splits: stratified, reproducible, blind to file order."""
+"""Dividing groups of images into splits: stratified, reproducible, blind to file order.
+
+In: rows with their groups, some with a split. Out: the same rows, each with a split.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+from edgeface.data.manifest import SPLITS, Row
+
+
+def divide(rows: Sequence[Row], ratios: Mapping[str, float], seed: int) -> list[Row]:
+    """Give a split to each row that has none, and cut the splits that are missing out of training.
+
+    Args:
+        rows: rows of a group have the same split, or none.
+        ratios: shares of validation and test.
+        seed: of the division.
+
+    Returns:
+        The rows in the same order, each with a split.
+    """
+    present = {row.split for row in rows if row.split}
+    missing: dict[str, float] = {
+        split: ratios[split] for split in SPLITS[1:] if split not in present
+    }
+    pool = [row for row in rows if row.split in (None, "train")]
+    groups: dict[str, list[Row]] = {}
+    for row in pool:
+        groups.setdefault(row.group, []).append(row)
+    of_group = assign_splits(
+        [(group, stratum(members[0]), len(members)) for group, members in groups.items()],
+        ratios={"train": 1 - sum(missing.values()), **missing},
+        seed=seed,
+    )
+    return [
+        replace(row, split=of_group[row.group])  # type: ignore[arg-type]  # keys of `ratios`
+        if row.split in (None, "train")
+        else row
+        for row in rows
+    ]
+
+
+def stratum(row: Row) -> tuple[int, ...]:
+    """What splits and calibration keep in proportion: gender, age decade and race.
+
+    A set that has none of these is kept in proportion by its own first attribute. Unknown is -1.
+    """
+    decade = (row.age.low_years + row.age.high_years) // 20 if row.age else -1
+    known = (row.classes.get("gender", -1), decade, row.classes.get("race", -1))
+    if known == (-1, -1, -1) and row.classes:
+        return (*known, row.classes[min(row.classes)])
+    return (*known, -1)
 
 
 def assign_splits(
