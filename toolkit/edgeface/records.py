@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import types
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import (
     Any,
@@ -140,7 +140,7 @@ def _build(cls: Any, value: Any, where: str, problems: List[str]) -> Any:
     return _make(cls, arguments, where, problems) if complete else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields_of(cls: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     # a manifest has a record an image: asking Python anew each time would take seconds
     return get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
