@@ -2,64 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.data import manifest_file
-from edgeface.data.labels import MAX_AGE_YEARS, AgeInterval, Attribute
-from edgeface.data.manifest import SPLITS, Manifest, Row, Source, Split, file_of
+from edgeface.data.labels import MAX_AGE_YEARS, AgeInterval
+from edgeface.data.manifest import SPLITS, Row, Source
 from edgeface.data.manifest_file import read_manifest, write_manifest
 from edgeface.errors import DataError
-
-GENDER = Attribute(name="gender", classes=("male", "female"))
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def row(name: str, split: Split | None, **facts: Any) -> Row:
-    plain = Row(
-        id=name,
-        path=file_of(name),
-        sha256=digest(f"content {name}"),
-        perceptual_hash=digest(f"look {name}"),
-        age=AgeInterval(low_years=30, high_years=30),
-        classes={"gender": 1},
-        group=name,
-        split=split,
-        left_out="" if split else "no label",
-    )
-    return replace(plain, **facts)
-
-
-def manifest_of(root: Path, rows: list[Row]) -> Manifest:
-    source = Source(
-        kind="folder", label="faces", root=str(root), adapter="table", attributes=(GENDER,)
-    )
-    return Manifest(
-        sources=(source,),
-        seed=7,
-        validation_ratio=0.1,
-        test_ratio=0.2,
-        rows=tuple(sorted(rows, key=lambda one: one.id)),
-    )
-
-
-BASE = [
-    row("a.jpg", "train"),
-    row("b.jpg", "train"),
-    row("c.jpg", "validation"),
-    row("d.jpg", "test"),
-    row("e.jpg", None),
-]
+from support.manifests import BASE, GENDER, digest, manifest_of, mapping_of, refusal, row
 
 
 @pytest.fixture
@@ -68,21 +25,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "faces.manifest.json"
     write_manifest(path, manifest_of(tmp_path / "faces", BASE))
     return path
-
-
-def mapping_of(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_bytes())
-    return found
-
-
-def refusal(file: Path) -> str:
-    with pytest.raises(DataError) as info:
-        read_manifest(file)
-    text = str(info.value)
-    assert text.isprintable(), "one line"
-    assert text.startswith(f"{file}: "), text
-    assert len(text) < 1000 + len(str(file))
-    return text
 
 
 # names as they may come out of a file system: any character but NUL, and bytes that are not UTF-8

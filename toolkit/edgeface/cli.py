@@ -1,5 +1,6 @@
-"""The command line: parse, call, print. Nothing else in edgeface prints or exits.
+"""The command line: parse, call, print. The `data` commands are in `cli_data`.
 
+Nothing else in edgeface prints or exits, but for `runtime.runner`, a process of its own.
 Data goes to stdout, talk and progress to stderr. Exit status 0; 1 for an `EdgefaceError`; 2 for
 usage and configuration.
 """
