@@ -221,6 +221,17 @@ def test_bench_measures_the_same_figures(artifacts: dict[str, Artifact], folder:
     assert "not measured" in ran.stdout, "the baseline has random weights"
 
 
+def test_inspect_finds_nothing_wrong_with_what_compress_made(
+    artifacts: dict[str, Artifact],
+) -> None:
+    for name, artifact in artifacts.items():
+        ran = edgeface("inspect", artifact.path, "--json")
+        assert ran.status == 0, (name, ran.stdout)
+        found = json.loads(ran.stdout)
+        assert found["macs"] == artifact.sidecar.provenance.macs
+        assert [each for each in found["findings"] if each["severity"] == "error"] == []
+
+
 def test_predict_says_what_is_in_a_picture_and_what_is_none(
     artifacts: dict[str, Artifact], folder: Path
 ) -> None:

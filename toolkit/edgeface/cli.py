@@ -171,6 +171,28 @@ def bench(
 
 
 @app.command()
+def inspect(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Any .tflite.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object to stdout.")] = False,
+) -> None:
+    """Say what is in a .tflite, what this runtime will do with it, and what is wrong."""
+    from rich.console import Console
+
+    from edgeface.bench.inspect_model import inspect_model
+    from edgeface.bench.model_findings import exit_status
+    from edgeface.records import to_mapping
+    from edgeface.report.model_tables import model_text
+
+    inspection = inspect_model(model)
+    if as_json:
+        print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
+    else:
+        Console(width=None if sys.stdout.isatty() else 100).print(model_text(inspection))
+    if status := exit_status(inspection.findings):
+        raise typer.Exit(status)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Artifact (.tflite with its .json beside it).")],
     images: Annotated[list[Path], typer.Argument(help="Pictures.")],

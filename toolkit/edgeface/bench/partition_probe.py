@@ -1,0 +1,77 @@
+"""Opens one `.tflite` in a process of its own and says what the runtime makes of it.
+
+In: `python -m edgeface.bench.partition_probe LIMIT_BYTES < MODEL.tflite`. Out: one JSON object on
+stdout: the runtime and its version, and the nodes it holds, as {"kind", "inputs", "outputs"}, or
+{"refused": TEXT}. The bytes are native code's input and may end the process: that is why there is
+one. What the runtime says on stderr is the caller's to read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from edgeface.runtime.interpreter import RUNTIMES, one_line, runtime_name_and_version
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer for the model on stdin.
+
+    Args:
+        arguments: how many bytes of address space the process may take.
+
+    Returns:
+        Exit status 0, also where the runtime refuses the file.
+
+    Raises:
+        DeviceError: no runtime is installed.
+    """
+    content = sys.stdin.buffer.read()
+    name, version = runtime_name_and_version()
+    _limit_memory(int(arguments[0]))
+    answer = {"runtime": name, "runtime_version": version, **_open(name, content)}
+    sys.stdout.write(json.dumps(answer))
+    return 0
+
+
+def _open(runtime: str, content: bytes) -> dict[str, Any]:
+    module = next(module for name, _, module in RUNTIMES if name == runtime)
+    try:
+        interpreter = importlib.import_module(module).Interpreter(
+            model_content=content, num_threads=1
+        )
+        interpreter.allocate_tensors()  # here the default delegate takes its operators
+    except (ValueError, RuntimeError, MemoryError) as err:
+        return {"refused": one_line(err) or type(err).__name__}
+    # private, but the only place where a runtime says what the delegate took (ai-edge-litert 2.3)
+    details = getattr(interpreter, "_get_ops_details", None)
+    if details is None:
+        return {"nodes": None}
+    try:
+        return {
+            "nodes": [
+                {
+                    "kind": str(each["op_name"]),
+                    "inputs": [int(index) for index in each["inputs"]],
+                    "outputs": [int(index) for index in each["outputs"]],
+                }
+                for each in details()
+            ]
+        }
+    except (KeyError, ValueError, RuntimeError):  # another release may lay them out otherwise
+        return {"nodes": None}
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has none: there the time limit alone protects
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
