@@ -157,6 +157,23 @@ def test_an_untrained_baseline_has_no_quality_figure() -> None:
     assert f"Random weights, so quality was not measured: {VGG}." in " ".join(bench_notes(result()))
 
 
+def test_a_figure_of_fewer_images_says_how_many() -> None:
+    whole = quality()
+    metrics = tuple(
+        replace(metric, n=1298) if metric.task == "age" else metric for metric in whole.metrics
+    )
+    made = result(
+        entries=(entry(INT8, 0.5, quality=replace(whole, metrics=metrics)),), baseline=None
+    )
+    (row,) = bench_rows(made)
+    assert row.age_mae_years.one_line() == "5.13 (4.98–5.26; n = 1,298)"
+    assert row.age_mae_years.stacked() == "5.13\n4.98–5.26\nn = 1,298"
+    assert row.gender_accuracy_pct.one_line() == "97.1 (96.5–97.6)"
+    assert row.n == "4,213"
+    assert "n = 1,298" in printed(bench_table(made))
+    assert "n = 1,298" in bench_markdown(made)
+
+
 def test_the_terminal_says_not_measured_and_no_figure() -> None:
     lines = printed(bench_table(result())).splitlines()
     first = next(index for index, line in enumerate(lines) if VGG in line)

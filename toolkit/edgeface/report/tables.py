@@ -27,18 +27,21 @@ class Figure:
     Attributes:
         value: without unit; "not measured" where there is none.
         interval: its 95 % interval, "low–high"; empty where there is none.
+        images: "n = …" where it is of fewer images than the model's n, because labels are missing.
     """
 
     value: str
     interval: str = ""
+    images: str = ""
 
     def one_line(self) -> str:
-        """Value and interval side by side."""
-        return f"{self.value} ({self.interval})" if self.interval else self.value
+        """Value, interval and images side by side."""
+        details = "; ".join(filter(None, (self.interval, self.images)))
+        return f"{self.value} ({details})" if details else self.value
 
     def stacked(self) -> str:
-        """Value above interval."""
-        return f"{self.value}\n{self.interval}" if self.interval else self.value
+        """Value above interval above images."""
+        return "\n".join(filter(None, (self.value, self.interval, self.images)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +279,9 @@ def _figure(entry: BenchEntry, name: str) -> Figure:
     value, low, high = (
         f"{scale * number:.{digits}f}" for number in (metric.value, metric.low, metric.high)
     )
-    return Figure(value=value, interval=f"{low}–{high}")
+    fewer = entry.quality is not None and metric.n != entry.quality.n
+    images = f"n = {metric.n:,}" if fewer else ""
+    return Figure(value=value, interval=f"{low}–{high}", images=images)
 
 
 def _metric(entry: BenchEntry, name: str) -> Metric | None:
