@@ -13,7 +13,7 @@ DEMO := runs/demo
 install: .venv/installed
 
 demo: install  ## the whole job on drawn faces: train, prune, int8, export, then the table
-	$(BIN)/edgeface compress --out $(DEMO) --overwrite
+	$(BIN)/edgeface compress --out $(DEMO) --calibration $(DEMO)/calibration --overwrite
 	$(BIN)/edgeface bench $(DEMO) --repeats 2 --min-duration-s 5 \
 		--json $(DEMO)/bench-$$(date -u +%Y%m%dT%H%M%SZ).json
 
