@@ -122,3 +122,50 @@ def test_a_doctored_manifest_is_refused(edgeface: Run, faces: Path, tmp_path: Pa
     assert (status, out) == (1, "")
     assert err.startswith("edgeface: faces.manifest.json: its rows have the digest ")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "holds"),
+    [
+        (("prepare", "faces", "--out", "labels.csv"), "expected '.json'"),
+        (("prepare", "faces", "--out", "labels.json"), "is no manifest; give another --out"),
+        (("prepare", "faces", "--out", "record.json"), "is no manifest; give another --out"),
+        (("prepare", "faces", "--out", "faces.manifest"), "expected '.json'"),
+        (("inspect", "faces", "--page", "labels.csv"), "expected .html"),
+    ],
+)
+def test_a_file_of_the_user_is_not_replaced(
+    arguments: tuple[str, ...], holds: str, edgeface: Run, faces: Path, tmp_path: Path
+) -> None:
+    assert faces.is_dir()
+    (tmp_path / "labels.csv").write_text("path,age\n")
+    (tmp_path / "labels.json").write_text('{"images": []}')
+    (tmp_path / "record.json").write_text('{\n "schema_version": 1,\n "data": "x"\n}\n')
+    files = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    status, out, err = edgeface("data", *arguments)
+    assert (status, out) == (1, "")
+    (line,) = err.splitlines()
+    assert holds in line
+    assert files == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+
+def test_a_manifest_and_a_page_are_replaced(edgeface: Run, faces: Path, tmp_path: Path) -> None:
+    assert faces.is_dir()
+    for seed in ("1", "2"):
+        assert edgeface("data", "prepare", "faces", "--seed", seed)[0] == 0
+        assert edgeface("data", "inspect", "faces")[0] == 0
+    assert read_manifest(tmp_path / "faces.manifest.json").seed == 2
+
+
+def test_own_splits_that_leave_nothing_to_train_on(
+    edgeface: Run, faces: Path, tmp_path: Path
+) -> None:
+    names = [path.name for path in sorted(faces.iterdir())]
+    (tmp_path / "test.txt").write_text("\n".join(names[:9]))
+    (tmp_path / "none.txt").write_text("")
+    for file, count in (("test.txt", 9), ("none.txt", 0)):
+        status, _, err = edgeface("data", "prepare", "faces", f"--split=test={file}")
+        assert status == 1
+        assert err.splitlines()[-1].startswith(
+            f"edgeface: --split: none of the {count} images that it names is in train"
+        )

@@ -18,7 +18,7 @@ from edgeface.cli import main
 from edgeface.config import load_recipe
 from edgeface.data.drawn import draw_face
 from edgeface.data.manifest import Manifest
-from edgeface.data.manifest_file import read_manifest
+from edgeface.data.manifest_file import read_manifest, write_manifest
 from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.predict import open_predictor, predict_faces
@@ -288,3 +288,61 @@ def test_another_seed_does_not_replace_the_models_unasked(
     assert last.startswith("edgeface: ")
     assert "made by another run; give --overwrite" in last
     assert contents(folder / "out") == before
+
+
+def test_the_manifest_of_other_models_is_not_replaced_unasked(
+    artifacts: dict[str, Artifact], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models of another side have other names; without their manifest the old ones are lost."""
+    refuse_to_train(monkeypatch)
+    assert artifacts
+    before = contents(folder / "out")
+    recipe = folder / "other.toml"
+    recipe.write_text(RECIPE.format(seed=2).replace("side_px = 32", "side_px = 64"))
+    ran = edgeface("compress", "--recipe", recipe, "--out", folder / "out")
+    assert ran.status == 1
+    last = ran.stderr.splitlines()[-1]
+    assert "manifest.json: would be replaced" in last
+    assert contents(folder / "out") == before
+
+
+def test_a_test_split_without_an_age_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_to_train(monkeypatch)
+    (tmp_path / "faces").mkdir()
+    lines = ["path,age,gender,split"]
+    for i in range(60):
+        split = ("train", "train", "train", "validation", "test")[i % 5]
+        name = f"{i:02d}.png"
+        picture = draw_face(seed=3, index=i, side_px=48).image
+        assert cv2.imwrite(str(tmp_path / "faces" / name), picture)
+        lines.append(f"{name},{'' if split == 'test' else 20 + i},{i % 2},{split}")
+    (tmp_path / "faces" / "labels.csv").write_text("\n".join(lines))
+    (tmp_path / "tiny.toml").write_text(RECIPE.format(seed=1))
+    ran = edgeface(
+        *("compress", "--data", tmp_path / "faces", "--recipe", tmp_path / "tiny.toml"),
+        *("--out", tmp_path / "out", "--calibration", tmp_path / "calibration"),
+    )
+    assert ran.status == 1
+    last = ran.stderr.splitlines()[-1]
+    assert "test images has an exact age, expected at least one" in last
+    assert contents(tmp_path / "out") == {}
+
+
+def test_bench_of_drawn_faces_says_to_leave_data_out(
+    artifacts: dict[str, Artifact], folder: Path, tmp_path: Path
+) -> None:
+    other = open_data(
+        [],
+        replace(load_recipe(str(folder / "tiny-1.toml")).data, drawn_count=60),
+        9,
+        SilentReporter(),
+    )
+    write_manifest(tmp_path / "other.json", other)
+    ran = edgeface(
+        *("bench", artifacts[INT8].path, "--data", tmp_path / "other.json"),
+        *("--json", tmp_path / "result.json"),
+    )
+    assert ran.status == 1
+    assert "leave --data out, it was trained on drawn faces" in ran.stderr.splitlines()[-1]

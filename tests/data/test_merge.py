@@ -221,12 +221,18 @@ def test_a_message_names_odd_sets_in_one_line() -> None:
 
 
 def test_a_split_that_is_empty_after_that() -> None:
-    one = set_of("one")
-    rows = [
-        replace(each, split="validation") if each.split == "train" else each for each in one.rows
+    sets = [
+        replace(
+            each,
+            rows=tuple(
+                replace(row, split="validation") if row.split == "train" else row
+                for row in each.rows
+            ),
+        )
+        for each in (set_of("one"), set_of("two"))
     ]
-    with pytest.raises(DataError, match=r"one \+ one: 6 usable images leave the train split empty"):
-        merge([replace(one, rows=tuple(rows))] * 2, [])
+    with pytest.raises(DataError, match=r"one \+ two: 6 usable images leave the train split empty"):
+        merge(sets, [])
 
 
 def test_what_was_merged_may_be_merged_again(tmp_path: Path) -> None:
@@ -300,3 +306,35 @@ def test_no_photograph_is_in_two_splits_whatever_the_sets(
         else:
             assert each.left_out.endswith(f", which is in {kept}")
         assert (each.split is None) == (contradicted or mine != kept)
+
+
+def test_a_set_that_is_given_twice_would_count_twice() -> None:
+    one, two = set_of("one", row("a.jpg", "test", "p")), set_of("two")
+    moved = replace(one, sources=(replace(one.sources[0], root="/copy", label="copy"),))
+    other_rows = replace(one, rows=one.rows[1:])
+    for again in (one, moved, other_rows, merge([two, one], [])):
+        with pytest.raises(DataError, match="the same set twice, expected each once"):
+            merge([one, again], [])
+    assert len(merge([one, two], []).rows) == len(one.rows) + len(two.rows)
+
+
+def test_one_face_drawn_for_two_sets_is_a_copy() -> None:
+    """Drawn faces have no digest: only seed and generator tell that two are the same."""
+
+    def drawn(seed: int, *splits: Split) -> Manifest:
+        names = [f"drawn-2-{seed}-{i:06d}" for i in range(len(splits))]
+        return Manifest(
+            sources=(Source(kind="drawn", label="drawn", seed=seed, version="2"),),
+            seed=1,
+            validation_ratio=0.1,
+            test_ratio=0.2,
+            rows=tuple(
+                Row(id=name, group=name, split=split)
+                for name, split in zip(names, splits, strict=True)
+            ),
+        )
+
+    one, other = drawn(1, *SPLITS), drawn(1, *reversed(SPLITS))
+    with pytest.raises(DataError, match="the same set twice"):
+        merge([one, other], [])
+    assert len(merge([one, drawn(2, *SPLITS)], []).rows) == 6

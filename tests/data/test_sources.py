@@ -21,7 +21,7 @@ from edgeface.data.manifest import SPLITS, Manifest, Split
 from edgeface.data.manifest_file import write_manifest
 from edgeface.data.prepare import prepare
 from edgeface.data.scan import scan
-from edgeface.data.sources import CacheSpec, load_faces, open_data
+from edgeface.data.sources import CacheSpec, check_pictures, load_faces, open_data
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import read_image, to_input
 from edgeface.types import SilentReporter
@@ -266,6 +266,10 @@ def test_another_picture_under_the_same_name_is_an_error(folder: Path, tmp_path:
     one.write_bytes(other.read_bytes())
     with pytest.raises(DataError, match="not the picture that the manifest was made of"):
         load(manifest, "test", 16, tmp_path)
+    with pytest.raises(DataError, match="not the picture that the manifest was made of"):
+        check_pictures(manifest, "test", QUIET)
+    check_pictures(manifest, "train", QUIET)
+    check_pictures(open_data([], DRAWN, 5, QUIET), "test", QUIET)
 
 
 def test_faces_of_another_generator_are_not_drawn(tmp_path: Path) -> None:

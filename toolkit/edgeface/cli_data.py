@@ -53,10 +53,11 @@ def inspect(
     from edgeface.report.inspection_page import conflict_thumbnails, inspection_page
     from edgeface.report.inspection_tables import inspection_text
 
+    path = page or Path(f"inspection-{_name_of(root)}.html")
+    _check_page(path)
     reporter = TerminalReporter()
     listing = list_dataset(root, adapter=adapter, attribute=attribute)
     inspection = run(listing, scan(listing, reporter))
-    path = page or Path(f"inspection-{_name_of(root)}.html")
     _write(path, inspection_page(inspection, conflict_thumbnails(listing, inspection)))
     if as_json:
         print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
@@ -78,7 +79,8 @@ def prepare(
         list[str] | None,
         typer.Option(
             help="Own splits: a CSV with path and split, or train=FILE, validation=FILE, "
-            "test=FILE with a path a line. Repeat it for several files."
+            "test=FILE with a path a line. Repeat it for several files. An image that they do not "
+            "name is left out."
         ),
     ] = None,
     adapter: AdapterOption = None,
@@ -89,7 +91,7 @@ def prepare(
 
     from edgeface.config import DataSpec
     from edgeface.data.adapters.detect import list_dataset
-    from edgeface.data.manifest_file import write_manifest
+    from edgeface.data.manifest_file import check_replaceable, write_manifest
     from edgeface.data.prepare import prepare as run
     from edgeface.data.scan import scan
     from edgeface.data.split_file import read_splits
@@ -100,6 +102,8 @@ def prepare(
         spec = DataSpec(validation_ratio=validation, test_ratio=test)
     except ValueError as err:
         raise ConfigError("data prepare", [str(err)]) from err
+    path = out or Path(f"{_name_of(root)}.manifest.json")
+    check_replaceable(path)
     reporter = TerminalReporter()
     given = read_splits(split) if split else None
     listing = list_dataset(root, adapter=adapter, attribute=attribute)
@@ -111,7 +115,6 @@ def prepare(
         test_ratio=spec.test_ratio,
         given=given,
     )
-    path = out or Path(f"{_name_of(root)}.manifest.json")
     write_manifest(path, manifest)
     console = Console(width=None if sys.stdout.isatty() else 100)
     for table in manifest_tables(manifest):
@@ -136,6 +139,15 @@ def fetch(
         name, out or Path(name), accept_licence=accept_licence, reporter=TerminalReporter()
     )
     print_line(str(folder))
+
+
+def _check_page(path: Path) -> None:
+    from edgeface.errors import DataError
+
+    if path.suffix.lower() not in (".html", ".htm"):  # it would replace, say, the set's table
+        raise DataError(
+            f"{path}: found the suffix {path.suffix!r}, expected .html; give another --page"
+        )
 
 
 def _write(path: Path, page: str) -> None:

@@ -254,10 +254,12 @@ class TrainSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSpec:
-    """How many expansion channels go.
+    """How many channels go.
 
     Attributes:
-        pruning_ratio: share of each block's expansion channels to remove; 0 prunes nothing.
+        pruning_ratio: share of each group of channels to remove; 0 prunes nothing.
+        scope: "expansion", the channels inside inverted residual blocks; "all", residual streams
+            and plain layers too; "auto", expansion channels if the network has any, else all.
         round_to: channels left are a multiple of this.
         fine_tune: the training after the cut.
 
@@ -266,6 +268,7 @@ class PruneSpec:
     """
 
     pruning_ratio: float = 0.3
+    scope: Literal["auto", "all", "expansion"] = "auto"
     round_to: int = 8
     fine_tune: TrainSpec = TrainSpec(epochs=8, learning_rate=4e-4)
 

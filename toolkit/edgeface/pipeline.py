@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeface.bench.quality import measure_quality
 from edgeface.compress.prune import PruneReport, prune
 from edgeface.config import ModelSpec, Recipe
+from edgeface.data.adapters.listing import GENDER
 from edgeface.data.calibration import (
     calibration_record,
     check_calibration,
@@ -21,8 +22,8 @@ from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
 from edgeface.data.manifest import SPLITS, Manifest, Split
 from edgeface.data.manifest_file import write_manifest
-from edgeface.data.sources import CacheSpec, load_faces, open_data
-from edgeface.errors import ExportError
+from edgeface.data.sources import CacheSpec, check_pictures, load_faces, open_data
+from edgeface.errors import ArtifactError, DataError, ExportError
 from edgeface.export.artifact import (
     artifact_name,
     make_artifact,
@@ -38,7 +39,7 @@ from edgeface.model.networks import build_model
 from edgeface.model.profile import ModelProfile, profile
 from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
 from edgeface.records import to_mapping
-from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.types import Reporter, Scheme
 
 # Source: docs/seeds.md S0, the model that people start from
@@ -101,11 +102,14 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     _check_out(out)
     manifest = open_data(request.data, recipe.data, recipe.seed, reporter)
     _say_manifest(manifest, reporter)
+    _check_test_labels(manifest)
+    check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     run = run_id(recipe, manifest)
     paths = _paths(out, recipe)
     if not request.overwrite:
         for path in paths.values():
             refuse_to_overwrite(path, run)
+        _check_manifest_is_ours(out, manifest)
 
     def load(split: Split) -> Faces:
         cache = CacheSpec(
@@ -136,6 +140,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
             model,
             pruning_ratio=recipe.prune.pruning_ratio,
             round_to=recipe.prune.round_to,
+            scope=recipe.prune.scope,
         )
         recalibrate_batch_norm(model, task.train, recipe.prune.fine_tune, seed=recipe.seed)
         after = replace(task, label="fine-tune pruned", folder=task.folder.with_name("pruned"))
@@ -281,6 +286,35 @@ def _check_out(out: Path) -> None:
         raise ExportError(
             f"output folder {out}: cannot be written: {err.strerror}; give another --out"
         ) from err
+
+
+def _check_manifest_is_ours(out: Path, manifest: Manifest) -> None:
+    """Keep the manifest of other models that are here: they cannot be measured without it."""
+    for path in sorted(out.glob("*.tflite")):
+        try:
+            provenance = load_artifact(path).sidecar.provenance
+        except ArtifactError:  # somebody else's file: no manifest here is its
+            continue
+        if provenance.trained and provenance.manifest_sha256 != manifest.sha256:
+            raise ExportError(
+                f"{out / 'manifest.json'}: would be replaced, and {path.name} beside it was trained"
+                " on other data or splits; give another --out, or --overwrite"
+            )
+
+
+def _check_test_labels(manifest: Manifest) -> None:
+    """Refuse before training what could not be measured after it."""
+    rows = manifest.of_split("test")
+    known = {
+        "a gender": any(GENDER.name in row.classes for row in rows),
+        "an exact age": any(row.age and row.age.low_years == row.age.high_years for row in rows),
+    }
+    for label, found in known.items():
+        if not found:
+            raise DataError(
+                f"{manifest.label}: none of {len(rows)} test images has {label}, expected at least "
+                "one, because the final figures are of them; add a set that has it with --data"
+            )
 
 
 def _say_manifest(manifest: Manifest, reporter: Reporter) -> None:

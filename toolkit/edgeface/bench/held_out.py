@@ -43,9 +43,7 @@ def find_held_out(
     if not trained:
         reporter.say("quality: not measured, no model here is trained")
         return None
-    sources = {
-        (a.sidecar.provenance.manifest_sha256, a.sidecar.provenance.seed): a for a in trained
-    }
+    sources = {a.sidecar.provenance.manifest_sha256: a for a in trained}
     if len(sources) > 1:
         names = ", ".join(a.sidecar.name for a in sources.values())
         raise BenchmarkError(
@@ -61,11 +59,16 @@ def find_held_out(
     spec = _data_spec(trained[0])
     manifest = open_data(data, spec, first.provenance.seed, reporter)
     if manifest.sha256 != first.provenance.manifest_sha256:
+        hint = (
+            "leave --data out, it was trained on drawn faces"
+            if first.provenance.data_kind == "drawn"
+            else "give the same sets in the same order as in training, or the manifest.json beside "
+            "the models"
+        )
         raise DataError(
             f"{manifest.label}: not the images that {first.name} was trained on (manifest "
             f"{manifest.sha256[:12]}, expected {first.provenance.manifest_sha256[:12]}): its test "
-            "split could hold training images; give the same folder as in training, or the "
-            "manifest.json beside the models"
+            f"split could hold training images; {hint}"
         )
     for artifact in trained:
         sidecar = artifact.sidecar

@@ -143,6 +143,7 @@ class Manifest:
                 row.source,
                 row.id,
                 row.sha256,
+                row.perceptual_hash,
                 [row.age.low_years, row.age.high_years] if row.age else None,
                 sorted(row.classes.items()),
                 row.group,

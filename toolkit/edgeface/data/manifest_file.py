@@ -7,6 +7,7 @@ each time; nothing in it is believed because it was right when it was written.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ SUFFIX = ".json"
 MAX_BYTES = 1_000_000_000
 """Largest file read. Chosen: some 2 million images; a larger one would fill the memory."""
 
+# What every file begins with that `write_manifest` wrote, and edgeface's other records do not.
+_HEAD = re.compile(rb'\{\n "schema_version": \d+,\n "edgeface": "')
 _PROBLEM_CHARACTERS = 200  # chosen: a problem quotes what it found, which may be a book
 
 
@@ -41,7 +44,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest; roots below the file's folder are written relative to it.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: what `check_replaceable` refuses, or the file cannot be written.
     """
     head = to_mapping(
         _File(
@@ -59,13 +62,44 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     text = json.dumps(head, indent=1, ensure_ascii=False)
     text = text.removesuffix('"rows": []\n}') + f'"rows": [\n{rows}\n ]\n}}\n'
     where = printable(str(path))
+    check_replaceable(path)
     try:
-        if path.is_dir():
-            raise DataError(f"{where}: is a folder; give --out the name of a file")
         # a byte of a name that is not UTF-8 is "\udcff" to Python; JSON's escape reads the same
         write_bytes(path, text.encode("utf-8", "backslashreplace"))
     except OSError as err:
         raise DataError(f"{where}: cannot be written: {err.strerror}; give another --out") from err
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a name that a manifest must not be written to, before time is spent on making it.
+
+    Raises:
+        DataError: a folder; a name that is not read as a manifest; a folder that is not there; or
+            a file that is no manifest, e.g. the table that the labels are in.
+    """
+    where = printable(str(path))
+    try:
+        if path.is_dir():
+            raise DataError(f"{where}: is a folder; give --out the name of a file")
+        if path.suffix.lower() != SUFFIX:
+            raise DataError(
+                f"{where}: a manifest is known by its suffix, found {shown(path.suffix)}, expected "
+                f"'{SUFFIX}'; give another --out"
+            )
+        with path.open("rb") as file:
+            head = file.read(80)
+    except FileNotFoundError as err:
+        if not path.parent.is_dir():
+            raise DataError(
+                f"{where}: cannot be written: {err.strerror}; give another --out"
+            ) from err
+        return
+    except OSError as err:
+        raise DataError(f"{where}: cannot be written: {err.strerror}; give another --out") from err
+    if not _HEAD.match(head):
+        raise DataError(
+            f"{where}: is there already and is no manifest; give another --out, nothing is replaced"
+        )
 
 
 def read_manifest(path: Path) -> Manifest:

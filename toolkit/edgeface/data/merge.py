@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.copies import leave_out_bad_copies
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import Attribute
-from edgeface.data.manifest import Manifest, Row, check_manifest
+from edgeface.data.manifest import Manifest, Row, Source, check_manifest
 from edgeface.errors import DataError
 
 
@@ -27,11 +28,12 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
         attributes: that a model is to learn from all of them.
 
     Raises:
-        DataError: two sets mean different things by one attribute, or what `check_manifest`
-            refuses.
+        DataError: a set is given twice, two sets mean different things by one attribute, or what
+            `check_manifest` refuses.
     """
     if len(manifests) == 1:
         return manifests[0]
+    _check_each_once(manifests)
     shared = _shared(manifests, attributes)
     rows = _renumbered(manifests)
     pictured = [row for row in rows if row.sha256]
@@ -54,6 +56,28 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
     )
     check_manifest(merged, merged.label)
     return merged
+
+
+def _check_each_once(manifests: Sequence[Manifest]) -> None:
+    """Refuse a set that is there twice: each of its held-out images would count twice."""
+    sets = [
+        {manifest.sha256} | {_place(source) for source in manifest.sources}
+        for manifest in manifests
+    ]
+    for number, manifest in enumerate(manifests):
+        for before in range(number):
+            if sets[before] & sets[number]:
+                raise DataError(
+                    f"{manifests[before].label} and {manifest.label}: the same set twice, expected "
+                    "each once, because its test images would count twice; give one of the two"
+                )
+
+
+def _place(source: Source) -> str:
+    """Where pictures come from; drawn faces have nothing else that copies could be told by."""
+    if source.kind == "drawn":
+        return f"drawn {source.version} {source.seed}"
+    return f"folder {Path(source.root).resolve()}"
 
 
 def _renumbered(manifests: Sequence[Manifest]) -> list[Row]:

@@ -51,11 +51,12 @@ def prepare(
         given: the user's own split of each id; an image that it does not name is left out.
 
     Raises:
-        DataError: `given` names images that the set does not have, a split would be empty, or what
-            `check_manifest` refuses.
+        DataError: `given` names images that the set does not have, or none for training; a split
+            would be empty; or what `check_manifest` refuses.
     """
     source = folder_source(listing)
-    _check_given(given or {}, listing)
+    if given is not None:
+        _check_given(given, listing)
     unread = {finding.id: finding.reason for finding in scan.unreadable}
     out = [Row(id=id, path=file_of(id), left_out=reason) for id, reason in listing.left_out]
     out += [
@@ -109,6 +110,11 @@ def _check_given(given: Mapping[str, Split], listing: Listing) -> None:
             f"--split: {len(strangers)} of {len(given)} images are not in "
             f"{printable(str(listing.root))}, e.g. {shown(strangers[0])}; expected paths below it "
             f"such as {shown(listing.entries[0].id)}"
+        )
+    if "train" not in given.values():
+        raise DataError(
+            f"--split: none of the {len(given)} images that it names is in train, expected some, "
+            "because images that it does not name are left out; name the training images too"
         )
 
 

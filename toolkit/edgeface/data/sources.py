@@ -135,6 +135,24 @@ def _same_in_all(manifest: Manifest) -> list[str]:
     return sorted(name for name, classes in meanings.items() if len(classes) == 1)
 
 
+def check_pictures(manifest: Manifest, split: Split, reporter: Reporter) -> None:
+    """Make sure that the pictures of a split are there and unchanged, without decoding them.
+
+    Raises:
+        DataError: one cannot be read, or is not the one that the manifest was made of.
+    """
+    rows = manifest.of_split(split)
+    contents = [
+        _contents(source, rows) if source.kind == "folder" else None for source in manifest.sources
+    ]
+    with reporter.track(f"checking {manifest.label}, {split}", len(rows)) as advance:
+        for row in rows:
+            content = contents[row.source]
+            if content is not None:
+                content(row)
+            advance(1)
+
+
 def _open_one(path: Path, spec: DataSpec, seed: int, reporter: Reporter) -> Manifest:
     if path.suffix.lower() == SUFFIX and not path.is_dir():
         manifest = read_manifest(path)
@@ -202,18 +220,27 @@ def _reader(source: Source, rows: Sequence[Row]) -> Callable[[Row], NDArray[np.u
             return draw_face(seed=source.seed, index=index, side_px=source.side_px).image
 
         return draw
-    pictures = _pictures(source, rows)
+    pictures, content = _pictures(source, rows), _contents(source, rows)
 
     def read(row: Row) -> NDArray[np.uint8]:
+        return pictures.decode(row.id, content(row))
+
+    return read
+
+
+def _contents(source: Source, rows: Sequence[Row]) -> Callable[[Row], bytes]:
+    pictures = _pictures(source, rows)
+
+    def checked(row: Row) -> bytes:
         content = pictures.content(row.id)
         if hashlib.sha256(content).hexdigest() != row.sha256:
             raise DataError(
                 f"{printable(source.root)}: {row.id}: not the picture that the manifest was made "
                 "of (its SHA-256 differs); make the manifest anew with: edgeface data prepare"
             )
-        return pictures.decode(row.id, content)
+        return content
 
-    return read
+    return checked
 
 
 def _pictures(source: Source, rows: Sequence[Row]) -> Pictures:
