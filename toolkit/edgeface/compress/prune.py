@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import tf_keras as keras
-from numpy.typing import NDArray
+from edgeface.compress.allocate import most_important, uniform, within_budget
+from edgeface.compress.costs import Budget, cost_terms
+from edgeface.compress.cut import cut
+from edgeface.compress.graph import ChannelGraph, ChannelGroup, Scope, channel_graph, groups_in
+from edgeface.compress.importance import Scores, batch_norm_scores, magnitude_scores
+from edgeface.model.profile import profile
 
-from edgeface.compress.groups import ChannelGroup, expansion_groups
-from edgeface.compress.importance import magnitude_importance
-from edgeface.errors import CompressionError
+# by the name a recipe gives; "taylor" needs labelled batches besides, see `taylor_scores`
+CRITERIA: Mapping[str, Callable[[Any, ChannelGraph], Scores]] = {
+    "magnitude": magnitude_scores,
+    "batch_norm": batch_norm_scores,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,26 @@ class PruneReport:
     """What pruning removed.
 
     Attributes:
-        asked_ratio: the pruning ratio asked for.
+        asked_ratio: the pruning ratio asked for; None where a budget was.
         groups: one cut a group.
+        criterion: what the channels were ranked by.
+        task_shares: by head, its share of the importance; empty where no loss was asked.
+        parameters_before: as Keras counts them.
+        parameters_after: of the smaller model, counted.
+        macs_before: multiply-and-adds of one inference.
+        macs_after: of the smaller model, counted.
+        frozen: layers whose channels stay because their kind is not known, "name (type)".
     """
 
-    asked_ratio: float
+    asked_ratio: float | None
     groups: tuple[GroupCut, ...]
+    criterion: str
+    task_shares: Mapping[str, float] = field(default_factory=dict)
+    parameters_before: int
+    parameters_after: int
+    macs_before: int
+    macs_after: int
+    frozen: tuple[str, ...] = ()
 
     @property
     def pruning_ratio(self) -> float:
@@ -43,85 +62,107 @@ class PruneReport:
         return 1 - sum(group.channels_after for group in self.groups) / before
 
 
-def prune(model: Any, *, pruning_ratio: float, round_to: int) -> tuple[Any, PruneReport]:
-    """Remove the least important expansion channels, the same share in every block.
+def prune(
+    model: Any,
+    *,
+    pruning_ratio: float,
+    round_to: int,
+    scope: Scope = "auto",
+    scores: Scores | None = None,
+) -> tuple[Any, PruneReport]:
+    """Remove the least important channels, the same share of every group.
 
     Args:
-        model: trained MobileNetV2; not changed.
+        model: trained; not changed.
         pruning_ratio: share to remove, 0 up to 1.
-        round_to: channels left are a multiple of this (all of them where a block has fewer).
+        round_to: channels left are a multiple of this (all of them where a group has fewer).
+        scope: which groups; see `groups_in`.
+        scores: of `channel_graph(model)`; None takes `magnitude_scores`.
 
     Returns:
         The smaller model, not yet fine-tuned, and the report.
 
     Raises:
-        CompressionError: the model has no prunable blocks.
+        CompressionError: the model has nothing to prune.
     """
-    groups = expansion_groups(model)
-    keep = {}
-    for group in groups:
-        count = channels_to_keep(group.channels, pruning_ratio, round_to)
-        ranked = np.argsort(-magnitude_importance(model, group), kind="stable")
-        keep[group.name] = np.sort(ranked[:count])
-    report = PruneReport(
-        asked_ratio=pruning_ratio,
+    graph = channel_graph(model)
+    groups = groups_in(graph, scope)
+    counts = uniform(groups, pruning_ratio=pruning_ratio, round_to=round_to)
+    return _cut_to(model, graph, groups, counts, scores, asked_ratio=pruning_ratio)
+
+
+def prune_to_budget(
+    model: Any,
+    *,
+    budget: Budget,
+    round_to: int,
+    scope: Scope = "auto",
+    scores: Scores | None = None,
+    keep_at_least_ratio: float = 0.1,
+) -> tuple[Any, PruneReport]:
+    """Remove channels where they matter least for what they cost, until the budget is met.
+
+    Args:
+        model: trained; not changed.
+        budget: in MACs, parameters, bytes, or milliseconds from times measured on a device.
+        round_to: as in `prune`.
+        scope: as in `prune`.
+        scores: as in `prune`.
+        keep_at_least_ratio: of each group, 0 to 1.
+
+    Returns:
+        The smaller model, not yet fine-tuned, and the report.
+
+    Raises:
+        CompressionError: the model has nothing to prune, the table of layer times does not fit
+            it, or the budget cannot be met.
+
+    Source:
+        keep_at_least_ratio 0.1, chosen: no score foresees the end of a layer, and a tenth of a
+        layer costs a tenth.
+    """
+    graph = channel_graph(model)
+    groups = groups_in(graph, scope)
+    scores = scores or magnitude_scores(model, graph)
+    counts = within_budget(
+        graph,
+        groups,
+        scores,
+        cost_terms(model, graph, budget),
+        budget,
+        round_to=round_to,
+        keep_at_least_ratio=keep_at_least_ratio,
+    )
+    return _cut_to(model, graph, groups, counts, scores, asked_ratio=None)
+
+
+def _cut_to(
+    model: Any,
+    graph: ChannelGraph,
+    groups: tuple[ChannelGroup, ...],
+    counts: Mapping[str, int],
+    scores: Scores | None,
+    *,
+    asked_ratio: float | None,
+) -> tuple[Any, PruneReport]:
+    scores = scores or magnitude_scores(model, graph)
+    smaller = cut(model, graph, most_important(groups, scores, counts))
+    before, after = profile(model), profile(smaller)
+    return smaller, PruneReport(
+        asked_ratio=asked_ratio,
         groups=tuple(
             GroupCut(
                 name=group.name,
                 channels_before=group.channels,
-                channels_after=len(keep[group.name]),
+                channels_after=counts[group.name],
             )
             for group in groups
         ),
+        criterion=scores.criterion,
+        task_shares=dict(scores.task_shares),
+        parameters_before=before.parameters,
+        parameters_after=after.parameters,
+        macs_before=before.macs,
+        macs_after=after.macs,
+        frozen=graph.frozen,
     )
-    return cut_channels(model, groups, keep), report
-
-
-def channels_to_keep(channels: int, pruning_ratio: float, round_to: int) -> int:
-    """Round what is left to the nearest multiple; at least one multiple, at most all."""
-    wanted = round((1 - pruning_ratio) * channels / round_to) * round_to
-    return min(channels, max(round_to, wanted))
-
-
-def cut_channels(
-    model: Any, groups: tuple[ChannelGroup, ...], keep: Mapping[str, NDArray[np.intp]]
-) -> Any:
-    """Rebuild the model with only the kept channels of each group.
-
-    Args:
-        model: not changed.
-        groups: of the model.
-        keep: by group name, the channels that stay, in order.
-
-    Returns:
-        A plain Keras model whose outputs equal those of `model` with the other channels zeroed.
-
-    Raises:
-        CompressionError: a group would lose its last channel.
-    """
-    slices: dict[str, tuple[int, NDArray[np.intp]]] = {}
-    for group in groups:
-        kept = keep[group.name]
-        if len(kept) == 0:
-            raise CompressionError(f"{group.name}: no channel would be left, expected one or more")
-        slices[group.expand] = (3, kept)  # kernel [1, 1, in, C]
-        slices[group.expand_norm] = (0, kept)
-        slices[group.depthwise] = (2, kept)  # kernel [k, k, C, 1]
-        slices[group.depthwise_norm] = (0, kept)
-        slices[group.project] = (2, kept)  # kernel [1, 1, C, out]
-    filters = {group.expand: len(keep[group.name]) for group in groups}
-
-    def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if layer.name in filters:
-            config["filters"] = filters[layer.name]
-        return type(layer).from_config(config)
-
-    smaller = keras.models.clone_model(model, clone_function=clone)
-    for layer in model.layers:
-        weights = layer.get_weights()
-        if layer.name in slices:
-            axis, kept = slices[layer.name]
-            weights = [np.take(weight, kept, axis=axis) for weight in weights]
-        smaller.get_layer(layer.name).set_weights(weights)
-    return smaller
