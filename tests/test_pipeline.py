@@ -130,7 +130,8 @@ def test_four_artifacts_with_sidecars_and_their_paths_on_stdout(
     assert sorted(contents(folder / "out")) == sorted(
         ["manifest.json", *(f"{name}.{ending}" for name in NAMES for ending in ("json", "tflite"))]
     )
-    assert "drawn faces" in compressed.stderr
+    assert "on the test split of drawn faces:" in compressed.stderr
+    assert f"Verdicts against {FLOAT}" in compressed.stderr
     for artifact in artifacts.values():
         assert self_test(artifact) == ()
 

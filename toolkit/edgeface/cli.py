@@ -86,8 +86,11 @@ def compress(
     ] = False,
 ) -> None:
     """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
+    from rich.console import Console
+
     from edgeface.config import load_recipe
     from edgeface.console import TerminalReporter
+    from edgeface.report.verdict_tables import verdict_table
 
     chosen = load_recipe(recipe or ("mobilenetv2" if data else "drawn"))
     if weights is not None:
@@ -108,6 +111,11 @@ def compress(
             overwrite=overwrite,
         )
         outcome = run(request, reporter)
+    if outcome.comparisons:
+        reporter.say(f"on the test split of {outcome.manifest.label}:")
+        Console(stderr=True, width=None if sys.stderr.isatty() else 100).print(
+            verdict_table(outcome.comparisons)
+        )
     for artifact in outcome.artifacts:
         print_line(str(artifact.path))
 

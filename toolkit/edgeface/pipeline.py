@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.bench.quality import measure_quality
+from edgeface.bench.quality import predict_held_out, quality_of
+from edgeface.bench.verdict import Comparison, Predictions, compare
+from edgeface.bench.verdict_rule import INT8_MARGINS, PRUNED_INT8_MARGINS, Margins
 from edgeface.compress.prune import PruneReport, prune
 from edgeface.config import ModelSpec, Recipe
 from edgeface.data.adapters.listing import GENDER
@@ -79,11 +81,13 @@ class Outcome:
         manifest: of the data.
         artifacts: float32, pruned float32, pruned int8, and the VGG16 baseline.
         prune_report: what was cut; None where the recipe prunes nothing.
+        comparisons: of each compressed model with the unpruned float32, on the test split.
     """
 
     manifest: Manifest
     artifacts: tuple[Artifact, ...]
     prune_report: PruneReport | None
+    comparisons: tuple[Comparison, ...]
 
 
 def compress(request: Request, reporter: Reporter) -> Outcome:
@@ -152,16 +156,24 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     exports.append(_Export("int8", "int8", int8, profile(model), pruned, calibration.ids))
 
     test = load("test")
-    artifacts = [
-        _measured(
-            _artifact(export, paths[export.key], recipe, manifest, run), test, manifest, reporter
-        )
-        for export in exports
-    ]
+    artifacts: list[Artifact] = []
+    predictions: list[Predictions] = []
+    for export in exports:
+        artifact = _artifact(export, paths[export.key], recipe, manifest, run)
+        measured, predicted = _measured(artifact, test, manifest, reporter)
+        artifacts.append(measured)
+        predictions.append(predicted)
+    margins = PRUNED_INT8_MARGINS if pruned else INT8_MARGINS
+    comparisons = _compared(predictions, test, manifest, margins)
     artifacts.append(_baseline(paths["baseline"], run, recipe.seed, reporter))
     for artifact in artifacts:
         write_artifact(artifact)
-    return Outcome(manifest=manifest, artifacts=tuple(artifacts), prune_report=pruned)
+    return Outcome(
+        manifest=manifest,
+        artifacts=tuple(artifacts),
+        prune_report=pruned,
+        comparisons=comparisons,
+    )
 
 
 @dataclass(frozen=True)
@@ -197,16 +209,39 @@ def _artifact(
     )
 
 
-def _measured(artifact: Artifact, test: Faces, manifest: Manifest, reporter: Reporter) -> Artifact:
-    quality = measure_quality(
-        artifact,
-        test,
-        data=manifest.label,
-        split="test",
-        manifest_sha256=manifest.sha256,
-        reporter=reporter,
+def _measured(
+    artifact: Artifact, test: Faces, manifest: Manifest, reporter: Reporter
+) -> tuple[Artifact, Predictions]:
+    data, split = manifest.label, "test"
+    predicted = predict_held_out(artifact, test, data=data, split=split, reporter=reporter)
+    quality = quality_of(predicted, test, data=data, split=split, manifest_sha256=manifest.sha256)
+    predictions = Predictions(
+        name=artifact.sidecar.name, p_female=predicted["gender"], age_years=predicted["age"]
     )
-    return with_quality(artifact, quality)
+    return with_quality(artifact, quality), predictions
+
+
+def _compared(
+    predictions: list[Predictions], test: Faces, manifest: Manifest, margins: Margins
+) -> tuple[Comparison, ...]:
+    reference, *candidates = predictions
+    races = [
+        attribute.classes
+        for source in manifest.sources
+        for attribute in source.attributes
+        if attribute.name == "race"
+    ]
+    return tuple(
+        compare(
+            candidate,
+            reference,
+            test.without_images(),
+            margins=margins,
+            groups=[row.group for row in manifest.of_split("test")],
+            race_names=races[0] if races else (),
+        )
+        for candidate in candidates
+    )
 
 
 def _calibrate(

@@ -75,6 +75,26 @@ def measure_quality(
         DataError: no face, or labels that cannot be.
         ModelError: the model gives NaN.
     """
+    predicted = predict_held_out(
+        artifact, faces, data=data, split=split, reporter=reporter, threads=threads
+    )
+    return quality_of(predicted, faces, data=data, split=split, manifest_sha256=manifest_sha256)
+
+
+def predict_held_out(
+    artifact: Artifact,
+    faces: Faces,
+    *,
+    data: str,
+    split: str,
+    reporter: Reporter,
+    threads: int = 1,
+) -> dict[str, NDArray[np.float64]]:
+    """Run an artifact on held-out faces; the checks and errors are those of `measure_quality`.
+
+    Returns:
+        {"gender": p_female float64 [N], "age": years float64 [N]}.
+    """
     check_measurable(artifact, split)
     name = artifact.sidecar.name
     side_px = artifact.sidecar.contract.image.side_px
@@ -85,12 +105,23 @@ def measure_quality(
         )
     _check_labels(faces, name, f"{split} faces of {data}")
     predictor = open_predictor(artifact, threads=threads)
-    predicted = predict_in_chunks(
+    return predict_in_chunks(
         lambda images: predict_faces(predictor, images),
         faces.images,
         label=f"quality of {name}",
         reporter=reporter,
     )
+
+
+def quality_of(
+    predicted: Mapping[str, NDArray[np.float64]],
+    faces: Faces,
+    *,
+    data: str,
+    split: str,
+    manifest_sha256: str,
+) -> Quality:
+    """Compute the figures of what `predict_held_out` gave for the same faces."""
     return Quality(
         data=data,
         split=split,

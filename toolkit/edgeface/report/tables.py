@@ -177,7 +177,7 @@ def bench_markdown(result: BenchResult) -> str:
     """Write both tables and their notes as Markdown, ending in a newline."""
     main = [
         [
-            _escaped(row.model) + (" (baseline)" if row.is_baseline else ""),
+            escaped(row.model) + (" (baseline)" if row.is_baseline else ""),
             row.size_mb,
             row.p50_ms,
             row.p90_ms,
@@ -193,7 +193,7 @@ def bench_markdown(result: BenchResult) -> str:
     ]
     classes = [
         [
-            _escaped(row.model),
+            escaped(row.model),
             row.class_name,
             row.precision_pct.one_line(),
             row.recall_pct.one_line(),
@@ -210,7 +210,7 @@ def bench_markdown(result: BenchResult) -> str:
     if classes:
         headings = ["model", "class", "precision %", "recall %", "F1 %", "age RMSE years", "n"]
         parts.append(_markdown_table(headings, classes))
-    parts.append("\n".join(f"- {_escaped(note)}" for note in bench_notes(result)))
+    parts.append("\n".join(f"- {escaped(note)}" for note in bench_notes(result)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -376,7 +376,8 @@ def _markdown_table(headings: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Escape what Markdown would read as markup."""
     for character in "\\|*<>[]`":
         text = text.replace(character, f"\\{character}")
     return text
