@@ -20,7 +20,7 @@ import typer
 
 from edgeface import __version__
 from edgeface.cli_data import data_app
-from edgeface.console import print_line
+from edgeface.console import print_line, table_console
 from edgeface.errors import ConfigError, DeviceError, EdgefaceError
 
 app = typer.Typer(
@@ -86,8 +86,6 @@ def compress(
     ] = False,
 ) -> None:
     """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
-    from rich.console import Console
-
     from edgeface.config import load_recipe
     from edgeface.console import TerminalReporter
     from edgeface.report.verdict_tables import verdict_table
@@ -113,9 +111,7 @@ def compress(
         outcome = run(request, reporter)
     if outcome.comparisons:
         reporter.say(f"on the test split of {outcome.manifest.label}:")
-        Console(stderr=True, width=None if sys.stderr.isatty() else 100).print(
-            verdict_table(outcome.comparisons)
-        )
+        table_console(stderr=True).print(verdict_table(outcome.comparisons))
     for artifact in outcome.artifacts:
         print_line(str(artifact.path))
 
@@ -140,8 +136,6 @@ def bench(
     min_duration_s: Annotated[float, typer.Option(help="Seconds a process, at least.")] = 10.0,
 ) -> None:
     """Measure accuracy, MAE, latency, FPS, size and memory beside VGG16."""
-    from rich.console import Console
-
     from edgeface.bench.held_out import find_held_out
     from edgeface.bench.protocol import BenchProtocol
     from edgeface.bench.result import default_result_path, refuse_existing, write_result
@@ -172,7 +166,7 @@ def bench(
         Path("benchmarks/results"), result.started_utc, device, "bench"
     )
     write_result(path, result)
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = table_console()
     console.print(bench_table(result))
     console.print(class_table(result))
     reporter.say(f"result file: {path}")
@@ -184,8 +178,6 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object to stdout.")] = False,
 ) -> None:
     """Say what is in a .tflite, what this runtime will do with it, and what is wrong."""
-    from rich.console import Console
-
     from edgeface.bench.inspect_model import inspect_model
     from edgeface.bench.model_findings import exit_status
     from edgeface.records import to_mapping
@@ -195,7 +187,7 @@ def inspect(
     if as_json:
         print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
     else:
-        Console(width=None if sys.stdout.isatty() else 100).print(model_text(inspection))
+        table_console().print(model_text(inspection))
     if status := exit_status(inspection.findings):
         raise typer.Exit(status)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgeface.console import TerminalReporter, print_line
+from edgeface.console import TerminalReporter, print_line, table_console
 
 data_app = typer.Typer(
     no_args_is_help=True, help="Look at labelled face sets before anything is trained on them."
@@ -44,8 +43,6 @@ def inspect(
     ] = None,
 ) -> None:
     """Find what is wrong with a labelled face set: copies, contradictions, gaps, heaps."""
-    from rich.console import Console
-
     from edgeface.data.adapters.detect import list_dataset
     from edgeface.data.inspection import inspect as run
     from edgeface.data.scan import scan
@@ -62,7 +59,7 @@ def inspect(
     if as_json:
         print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
     else:
-        Console(width=None if sys.stdout.isatty() else 100).print(inspection_text(inspection))
+        table_console().print(inspection_text(inspection))
     reporter.say(f"page: {path}")
 
 
@@ -87,8 +84,6 @@ def prepare(
     attribute: AttributeOption = None,
 ) -> None:
     """Write a manifest: copies grouped, contradictions left out, splits that do not leak."""
-    from rich.console import Console
-
     from edgeface.config import DataSpec
     from edgeface.data.adapters.detect import list_dataset
     from edgeface.data.manifest_file import check_replaceable, write_manifest
@@ -116,7 +111,7 @@ def prepare(
         given=given,
     )
     write_manifest(path, manifest)
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = table_console()
     for table in manifest_tables(manifest):
         console.print(table)
     reporter.say(f"manifest: {path}")

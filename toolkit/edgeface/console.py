@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -22,6 +23,12 @@ def print_line(line: str) -> None:
     """Give one line of data to stdout, whatever bytes a file name in it has."""
     # a byte of a file name that is not UTF-8 is printed as JSON would escape it
     print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
+
+
+def table_console(*, stderr: bool = False) -> Console:
+    """Give the console for tables: as wide as the terminal, 100 columns where there is none."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 100)
 
 
 class TerminalReporter:

@@ -22,7 +22,7 @@ from edgeface.data.calibration import (
 )
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
-from edgeface.data.manifest import SPLITS, Manifest, Split
+from edgeface.data.manifest import SPLITS, Manifest, Split, shared_attributes
 from edgeface.data.manifest_file import write_manifest
 from edgeface.data.sources import CacheSpec, check_pictures, load_faces, open_data
 from edgeface.errors import ArtifactError, DataError, ExportError
@@ -225,12 +225,7 @@ def _compared(
     predictions: list[Predictions], test: Faces, manifest: Manifest, margins: Margins
 ) -> tuple[Comparison, ...]:
     reference, *candidates = predictions
-    races = [
-        attribute.classes
-        for source in manifest.sources
-        for attribute in source.attributes
-        if attribute.name == "race"
-    ]
+    classes = {each.name: each.classes for each in shared_attributes(manifest.sources)}
     return tuple(
         compare(
             candidate,
@@ -238,7 +233,7 @@ def _compared(
             test.without_images(),
             margins=margins,
             groups=[row.group for row in manifest.of_split("test")],
-            race_names=races[0] if races else (),
+            race_names=classes.get("race", ()),
         )
         for candidate in candidates
     )

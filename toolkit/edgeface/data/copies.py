@@ -50,7 +50,8 @@ def _settled(members: list[Row], attributes: Sequence[Attribute]) -> list[Row]:
     if differ:
         reason = f"copies of one picture disagree: {differ.text}"
         return [replace(row, split=None, left_out=reason) for row in members]
-    doubtful = _doubtful(members, attributes)
+    doubted = disagreement(members, attributes)
+    doubtful = set(doubted.attributes) if doubted else set()
     members = [_without(row, doubtful) for row in members]
     first = {row.split: row for row in reversed(members)}
     split = next((split for split in _KEPT_FIRST if split in first), None)
@@ -63,15 +64,6 @@ def _settled(members: list[Row], attributes: Sequence[Attribute]) -> list[Row]:
         else replace(row, split=None, left_out=reason)
         for row in members
     ]
-
-
-def _doubtful(members: Sequence[Row], attributes: Sequence[Attribute]) -> set[str]:
-    return {
-        attribute.name
-        for attribute in attributes
-        if len({row.classes[attribute.name] for row in members if attribute.name in row.classes})
-        > 1
-    }
 
 
 def _without(row: Row, doubtful: set[str]) -> Row:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +154,16 @@ class Manifest:
             if row.split
         ]
         return hashlib.sha256(json.dumps([sources, rows]).encode()).hexdigest()
+
+
+def shared_attributes(sources: Iterable[Source]) -> tuple[Attribute, ...]:
+    """Attributes whose numbers mean the same in every set that has them, in order of finding."""
+    found: dict[str, Attribute] = {}
+    unlike: set[str] = set()
+    for attribute in (attribute for source in sources for attribute in source.attributes):
+        if found.setdefault(attribute.name, attribute).classes != attribute.classes:
+            unlike.add(attribute.name)
+    return tuple(attribute for name, attribute in found.items() if name not in unlike)
 
 
 def file_of(id: str) -> str:

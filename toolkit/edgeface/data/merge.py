@@ -13,7 +13,7 @@ from edgeface.data.adapters.paths import printable, shown
 from edgeface.data.copies import leave_out_bad_copies
 from edgeface.data.duplicates import copy_groups
 from edgeface.data.labels import Attribute
-from edgeface.data.manifest import Manifest, Row, Source, check_manifest
+from edgeface.data.manifest import Manifest, Row, Source, check_manifest, shared_attributes
 from edgeface.errors import DataError
 
 
@@ -34,16 +34,17 @@ def merge(manifests: Sequence[Manifest], attributes: Sequence[str]) -> Manifest:
     if len(manifests) == 1:
         return manifests[0]
     _check_each_once(manifests)
-    shared = _shared(manifests, attributes)
+    sources = tuple(source for manifest in manifests for source in manifest.sources)
+    _check_same_meaning(sources, attributes)
     rows = _renumbered(manifests)
     pictured = [row for row in rows if row.sha256]
     links = copy_groups([row.sha256 for row in pictured], [row.perceptual_hash for row in pictured])
     names = _joined(pictured, links)
     rows = [replace(row, group=names.get(row.group, row.group)) for row in rows]
-    used = leave_out_bad_copies([row for row in rows if row.split], shared)
+    used = leave_out_bad_copies([row for row in rows if row.split], shared_attributes(sources))
     first = manifests[0]
     merged = Manifest(
-        sources=tuple(source for manifest in manifests for source in manifest.sources),
+        sources=sources,
         seed=first.seed,
         validation_ratio=first.validation_ratio,
         test_ratio=first.test_ratio,
@@ -108,24 +109,18 @@ def _joined(rows: Sequence[Row], links: Sequence[Sequence[int]]) -> dict[str, st
     return {old: name(old) for old in renamed}
 
 
-def _shared(manifests: Sequence[Manifest], names: Sequence[str]) -> list[Attribute]:
-    """Attributes that mean the same in all sets that have them."""
+def _check_same_meaning(sources: Sequence[Source], names: Sequence[str]) -> None:
     found: dict[str, tuple[str, Attribute]] = {}
-    unlike: set[str] = set()
-    for source in (source for manifest in manifests for source in manifest.sources):
+    for source in sources:
         for attribute in source.attributes:
             label, known = found.setdefault(attribute.name, (source.label, attribute))
-            if known.classes == attribute.classes:
-                continue
-            unlike.add(attribute.name)
-            if attribute.name in names:
+            if attribute.name in names and known.classes != attribute.classes:
                 raise DataError(
                     f"{printable(label)} and {printable(source.label)}: "
                     f"{printable(attribute.name)} is {_listed(known)} in the one and "
                     f"{_listed(attribute)} in the other, expected the same classes; give one of "
                     "the two sets, or rename the attribute"
                 )
-    return [attribute for name, (_, attribute) in found.items() if name not in unlike]
 
 
 def _listed(attribute: Attribute) -> str:

@@ -20,7 +20,7 @@ from edgeface.data.adapters.paths import image_files, printable, shown
 from edgeface.data.drawn import GENERATOR_VERSION, draw_face, drawn_labels
 from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.data.labels import AgeInterval, Pictures
-from edgeface.data.manifest import Manifest, Row, Source, Split, check_manifest
+from edgeface.data.manifest import Manifest, Row, Source, Split, check_manifest, shared_attributes
 from edgeface.data.manifest_file import SUFFIX, read_manifest
 from edgeface.data.merge import merge
 from edgeface.data.picture_cache import cached_pictures
@@ -88,7 +88,10 @@ def load_faces(
             of, or the cache is too small.
     """
     rows = manifest.of_split(split)
-    read = [_reader(source, rows) for source in manifest.sources]
+    read = [
+        _reader(source, [row for row in rows if row.source == number])
+        for number, source in enumerate(manifest.sources)
+    ]
 
     def fill(images: NDArray[np.uint8]) -> None:
         def load(i: int) -> None:
@@ -113,7 +116,7 @@ def load_faces(
     )
     ages = [(r.age.low_years, r.age.high_years) if r.age else (UNKNOWN, UNKNOWN) for r in rows]
     low, high = np.array(ages, np.int64).reshape(-1, 2).T
-    names = _same_in_all(manifest)
+    names = sorted(attribute.name for attribute in shared_attributes(manifest.sources))
     return Faces(
         ids=tuple(manifest.key(row) for row in rows),
         images=images,
@@ -126,15 +129,6 @@ def load_faces(
     )
 
 
-def _same_in_all(manifest: Manifest) -> list[str]:
-    """Attributes whose numbers mean the same in every set that has them."""
-    meanings: dict[str, set[tuple[str, ...]]] = {}
-    for source in manifest.sources:
-        for attribute in source.attributes:
-            meanings.setdefault(attribute.name, set()).add(attribute.classes)
-    return sorted(name for name, classes in meanings.items() if len(classes) == 1)
-
-
 def check_pictures(manifest: Manifest, split: Split, reporter: Reporter) -> None:
     """Make sure that the pictures of a split are there and unchanged, without decoding them.
 
@@ -143,7 +137,10 @@ def check_pictures(manifest: Manifest, split: Split, reporter: Reporter) -> None
     """
     rows = manifest.of_split(split)
     contents = [
-        _contents(source, rows) if source.kind == "folder" else None for source in manifest.sources
+        _contents(source, _pictures(source, [row for row in rows if row.source == number]))
+        if source.kind == "folder"
+        else None
+        for number, source in enumerate(manifest.sources)
     ]
     with reporter.track(f"checking {manifest.label}, {split}", len(rows)) as advance:
         for row in rows:
@@ -220,7 +217,8 @@ def _reader(source: Source, rows: Sequence[Row]) -> Callable[[Row], NDArray[np.u
             return draw_face(seed=source.seed, index=index, side_px=source.side_px).image
 
         return draw
-    pictures, content = _pictures(source, rows), _contents(source, rows)
+    pictures = _pictures(source, rows)
+    content = _contents(source, pictures)
 
     def read(row: Row) -> NDArray[np.uint8]:
         return pictures.decode(row.id, content(row))
@@ -228,9 +226,7 @@ def _reader(source: Source, rows: Sequence[Row]) -> Callable[[Row], NDArray[np.u
     return read
 
 
-def _contents(source: Source, rows: Sequence[Row]) -> Callable[[Row], bytes]:
-    pictures = _pictures(source, rows)
-
+def _contents(source: Source, pictures: Pictures) -> Callable[[Row], bytes]:
     def checked(row: Row) -> bytes:
         content = pictures.content(row.id)
         if hashlib.sha256(content).hexdigest() != row.sha256:

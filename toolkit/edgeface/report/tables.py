@@ -6,6 +6,7 @@ form only decides where they stand. The terminal form stacks figures to fit 100 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rich import box
@@ -206,10 +207,10 @@ def bench_markdown(result: BenchResult) -> str:
     headings = ["model", "size MB", "p50 ms", "p90 ms", "p99 ms", "FPS (model only)"]
     headings += ["peak memory MB", *(["speed-up"] if result.baseline is not None else [])]
     headings += ["gender accuracy % (95 %)", "age MAE years (95 %)", "n"]
-    parts = [_markdown_table(headings, main)]
+    parts = [markdown_table(headings, main)]
     if classes:
         headings = ["model", "class", "precision %", "recall %", "F1 %", "age RMSE years", "n"]
-        parts.append(_markdown_table(headings, classes))
+        parts.append(markdown_table(headings, classes))
     parts.append("\n".join(f"- {escaped(note)}" for note in bench_notes(result)))
     return "\n\n".join(parts) + "\n"
 
@@ -371,8 +372,11 @@ def _add_row(table: Table, *cells: str) -> None:
     table.add_row(*(Text(text.rstrip("\n")) for text in texts))
 
 
-def _markdown_table(headings: list[str], rows: list[list[str]]) -> str:
-    rule = ["---" if heading in ("model", "class") else "---:" for heading in headings]
+def markdown_table(
+    headings: list[str], rows: list[list[str]], text_headings: Collection[str] = ("model", "class")
+) -> str:
+    """Write a Markdown table; columns other than `text_headings` are set flush right."""
+    rule = ["---" if heading in text_headings else "---:" for heading in headings]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
 
 

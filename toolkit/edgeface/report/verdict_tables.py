@@ -16,7 +16,7 @@ from rich.text import Text
 from edgeface.bench.verdict import Comparison, Estimate, TaskComparison
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
 from edgeface.data.adapters.paths import printable
-from edgeface.report.tables import Figure, escaped
+from edgeface.report.tables import Figure, escaped, markdown_table
 
 NOT_JUDGED = "not judged"
 _STYLES = {"better": "green", "not worse": "green", "worse": "bold red", "undecided": "yellow"}
@@ -174,7 +174,7 @@ def verdict_markdown(comparisons: Sequence[Comparison]) -> str:
         for row in verdict_rows(comparisons)
     ]
     notes = "\n".join(f"- {escaped(note)}" for note in verdict_notes(comparisons))
-    return f"{_markdown_table(headings, rows)}\n\n{notes}\n"
+    return f"{markdown_table(headings, rows, _TEXT_HEADINGS)}\n\n{notes}\n"
 
 
 def slice_markdown(comparison: Comparison) -> str:
@@ -191,7 +191,7 @@ def slice_markdown(comparison: Comparison) -> str:
         ]
         for row in slice_rows(comparison)
     ]
-    return _markdown_table(headings, rows) + "\n"
+    return markdown_table(headings, rows, _TEXT_HEADINGS) + "\n"
 
 
 def verdict_notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -262,8 +262,3 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-
-
-def _markdown_table(headings: list[str], rows: list[list[str]]) -> str:
-    rule = ["---" if heading in _TEXT_HEADINGS else "---:" for heading in headings]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
