@@ -95,7 +95,7 @@ def problems_of(name_or_path: str) -> tuple[str, ...]:
 
 
 def test_shipped_recipes_are_those_of_the_folder() -> None:
-    assert shipped_recipes() == ("drawn", "mobilenetv2")
+    assert shipped_recipes() == ("drawn", "face-teacher", "mobilenetv2")
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -113,7 +113,7 @@ def test_every_shipped_recipe_loads_and_says_what_its_file_says(name: str) -> No
 
     check(recipe, tomllib.loads(text))
     assert recipe.description, "says what it is for"
-    assert recipe.model.backbone == "mobilenetv2"
+    assert recipe.model.backbone in ("mobilenetv1", "mobilenetv2")
 
 
 def test_the_recipe_for_everybody_needs_neither_network_nor_pretrained_weights() -> None:
@@ -173,10 +173,11 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         """,
     )
     assert problems_of(path) == (
-        "sead: unknown key, expected one of description, seed, data, model, train, prune, quantize",
+        "sead: unknown key, expected one of " + ", ".join(field.name for field in fields(Recipe)),
         "data.test_ratio: found 'a fifth' (str), expected float",
         "data.drawn_count is 49, expected 50 or more",
-        "model.backbone: found 'mobilenetv3', expected one of 'mobilenetv2', 'vgg16'",
+        "model.backbone: found 'mobilenetv3', expected one of 'mobilenetv1', 'mobilenetv2', "
+        "'vgg16'",
         "model.width_ratio is 3.0, expected 0.1 to 2",
         "model.side_px is 100, expected a multiple of 32 from 32 to 512",
         "train.augmnt: unknown key, expected one of "
@@ -205,7 +206,7 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         ("model.dropout_ratio = 1", "model.dropout_ratio is 1.0, expected 0 up to 1"),
         (
             "model = {backbone = 'vgg16', width_ratio = 0.5}",
-            "model.width_ratio is 0.5, expected 1: VGG16 has no width multiplier",
+            "model.width_ratio is 0.5, expected 1: only mobilenetv2 has others",
         ),
         ("train.epochs = 0", "train.epochs is 0, expected 1 or more"),
         ("train.learning_rate = inf", "train.learning_rate is inf, expected above 0 and finite"),
@@ -217,6 +218,17 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         ("train.augment.rotate_degrees = 181", "train.augment.rotate_degrees is 181.0, expected 0"),
         ("train.augment.light_ratio = -0.1", "train.augment.light_ratio is -0.1, expected 0 up"),
         ("prune.round_to = 0", "prune.round_to is 0, expected 1 or more"),
+        ("prune.rounds = 0", "prune.rounds is 0, expected 1 or more"),
+        ("prune.between_epochs = 0", "prune.between_epochs is 0, expected 1 or more"),
+        ("prune.budget_ratio = 0", "prune.budget_ratio is 0.0, expected above 0 and below 1"),
+        ("prune.layer_times = 'a.json'", "prune.layer_times is 'a.json', expected none with"),
+        ("sparsify.sparsity = 1", "sparsify.sparsity is 1.0, expected 0 up to 1"),
+        ("sparsify = {sparsity = 0.8, pattern = '2:4'}", "sparsify.sparsity is 0.8, expected 0.5"),
+        ("cluster.clusters = 1", "cluster.clusters is 1, expected 2 to 256, or 0 for none"),
+        ("train.distill_ratio = 1.5", "train.distill_ratio is 1.5, expected 0 to 1"),
+        ("train.distill_ratio = 0.5", "train.distill_ratio is 0.5, expected 0 without teachers"),
+        ("sparsify.sparsity = 0.8\ncluster.clusters = 8", "sparsify and cluster are both on"),
+        ("sparsify.sparsity = 0.8\nquantize.method = 'qat'", "quantize.method is 'qat' after"),
         ("quantize.calibration_images = 7", "quantize.calibration_images is 7, expected 8 or more"),
     ],
 )
@@ -249,7 +261,8 @@ def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> No
         for given_name in (name, str(tmp_path / name)):
             (found,) = problems_of(given_name)
             assert found == (
-                "not found; give the path of a .toml file or one of drawn, mobilenetv2"
+                "not found; give the path of a .toml file or one of drawn, face-teacher, "
+                "mobilenetv2"
             )
     (found,) = problems_of("r" * 300 + ".toml")  # longer than a file name can be
     assert found.startswith("cannot be read: ")

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeface.bench.compression import Compression
+from edgeface.bench.corruption import CorruptedQuality
 from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.bench.latency import LatencySamples, MemoryUse
 from edgeface.bench.protocol import BenchProtocol
@@ -24,15 +26,30 @@ from edgeface.bench.result import (
     read_result,
     write_result,
 )
+from edgeface.bench.slices import SliceFigure, SliceQuality
 from edgeface.errors import BenchmarkError
+from edgeface.records import to_mapping
 from edgeface.types import Metric, Quality
 
+RESULT_FILES = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*.json"))
 QUALITY = Quality(
     data="drawn faces",
     split="test",
     manifest_sha256="ab" * 32,
     n=7,
     metrics=(Metric(task="age", name="mae", value=5.0, low=4.0, high=6.0, unit="years", n=7),),
+)
+
+
+SLICES = (
+    SliceQuality(
+        by="age and gender",
+        name="20-29 male",
+        n=3,
+        figures=(
+            SliceFigure(task="age", name="mae", value=2.0, low=None, high=None, unit="years", n=3),
+        ),
+    ),
 )
 
 
@@ -50,8 +67,25 @@ def entry(name: str, **changes: Any) -> BenchEntry:
         ),
         memory=MemoryUse(peak_rss_bytes=5, baseline_rss_bytes=4),
         quality=QUALITY,
+        compression=Compression(
+            backbone="mobilenetv2", width_ratio=0.5, side_px=96, steps=("QAT",)
+        ),
+        gzip_bytes=5,
+        slices=SLICES,
+        corruptions=(CorruptedQuality(kind="blur", strength=2, n=3, metrics=QUALITY.metrics),),
     )
     return replace(made, **changes)
+
+
+def version_1(**changes: Any) -> dict[str, Any]:
+    """What an older edgeface wrote: no field of an entry after `quality`."""
+    later = ("compression", "gzip_bytes", "slices", "corruptions")
+    mapping = {**to_mapping(result()), "schema_version": 1, **changes}
+    mapping["entries"] = [
+        {key: value for key, value in each.items() if key not in later}
+        for each in mapping["entries"]
+    ]
+    return mapping
 
 
 def result(**changes: Any) -> BenchResult:
@@ -65,7 +99,10 @@ def result(**changes: Any) -> BenchResult:
         runtime_version="2.1.0",
         edgeface_version="0.1.0",
         commit="unknown",
-        entries=(entry("small"), entry("large", trained=False, quality=None)),
+        entries=(
+            entry("small"),
+            entry("large", trained=False, quality=None, slices=(), corruptions=()),
+        ),
         baseline="large",
         data="drawn faces",
         warnings=("the fan was off",),
@@ -76,6 +113,25 @@ def result(**changes: Any) -> BenchResult:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write_result(tmp_path / "new" / "folder" / "a.json", result())
     assert read_result(tmp_path / "new" / "folder" / "a.json") == result()
+
+
+def test_a_file_of_version_1_is_read_and_what_it_lacks_is_not_measured(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(version_1()))
+    read = read_result(path)
+    assert read.schema_version == 1
+    for found, now in zip(read.entries, result().entries, strict=True):
+        assert found == replace(now, compression=None, gzip_bytes=None, slices=(), corruptions=())
+
+
+def test_what_is_written_now_is_version_2(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", result())
+    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == 2
+
+
+@pytest.mark.parametrize("path", RESULT_FILES, ids=lambda path: path.name)
+def test_every_committed_result_can_be_read(path: Path) -> None:
+    assert read_result(path).entries
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -131,7 +187,7 @@ def results(draw: st.DrawFn) -> BenchResult:
 
 
 @given(made=results())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20)
 def test_every_result_survives_the_file(made: BenchResult) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_result(Path(folder) / "a.json", made)
@@ -165,16 +221,20 @@ def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (put("schema_version", 2), "schema_version is 2, expected 1"),
-        (put("schema_version", True), "schema_version is True, expected 1"),
-        (put("schema_version", "1"), "schema_version is '1', expected 1"),
-        (delete("schema_version"), "schema_version is None, expected 1"),
+        (put("schema_version", 0), "schema_version is 0, expected 1 or 2"),
+        (put("schema_version", 3), "schema_version is 3, expected 1 or 2"),
+        (put("schema_version", True), "schema_version is True, expected 1 or 2"),
+        (put("schema_version", "1"), "schema_version is '1', expected 1 or 2"),
+        (delete("schema_version"), "schema_version is None, expected 1 or 2"),
+        (put("schema_version", 1), "small has fields of version 2, but schema_version is 1"),
         (delete("runtime"), "runtime: missing"),
         (put("note", "x"), "note: unknown key"),
         (put("baseline", "vgg"), "baseline 'vgg' is none of small, large"),
         (put("data", "photographs"), "data is 'photographs', expected 'drawn faces'"),
         (put("data", None), "data is None, expected 'drawn faces'"),
         (lambda m: m["entries"][1].update(quality=m["entries"][0]["quality"]), "weights are rando"),
+        (lambda m: m["entries"][1].update(slices=m["entries"][0]["slices"]), "weights are random"),
+        (lambda m: m["entries"][0]["slices"][0].update(by="hair"), r"slices\[0\].by: found 'hair'"),
         (lambda m: m["entries"][1].update(name="small"), "two entries have one name"),
         (lambda m: m["entries"][0].update(scheme="int4"), r"entries\[0\].scheme: found 'int4'"),
         (lambda m: m["entries"][0]["latency"]["repeats"].append([1.0]), "differ in length"),

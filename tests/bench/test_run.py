@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 import edgeface
+from edgeface.bench.compression import Compression
+from edgeface.bench.corruption import CorruptedQuality
 from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.bench.latency import run_worker
 from edgeface.bench.protocol import BenchProtocol
@@ -53,10 +56,15 @@ class World:
             "latency_ms": [1.0, 3.0] if Path(arguments[1]).stem == "shaky" else [2.0, 2.0],
         }
 
-    def quality(self, artifact: Artifact, faces: Faces, **labels: Any) -> Quality:
+    def predict(self, artifact: Artifact, faces: Faces, **_: Any) -> dict[str, Any]:
         self.asked.append(f"quality {artifact.sidecar.name} at {faces.images.shape[1]}")
-        del labels["reporter"], labels["threads"]
-        return Quality(n=len(faces), metrics=(), **labels)
+        return {"gender": np.full(len(faces), 0.25), "age": np.full(len(faces), 3.0)}
+
+    def corruptions(
+        self, artifact: Artifact, faces: Faces, *, images: int, **_: Any
+    ) -> tuple[CorruptedQuality, ...]:
+        self.asked.append(f"corruptions {artifact.sidecar.name} on {images}")
+        return (CorruptedQuality(kind="none", strength=0, n=len(faces), metrics=()),)
 
     def load(self, side_px: int) -> Faces:
         self.asked.append(f"load {side_px}")
@@ -72,7 +80,8 @@ class World:
         return Probes(
             describe=self.describe,
             worker=self.worker,
-            quality=self.quality,
+            predict=self.predict,
+            corruptions=self.corruptions,
             commit=lambda: "c0ffee",
         )
 
@@ -154,11 +163,55 @@ def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_pat
     assert entry.artifact_sha256 == artifact.sidecar.sha256
     assert entry.size_bytes == len(artifact.content)
     assert (entry.parameters, entry.macs, entry.scheme) == (8, 6, "float32")
+    assert entry.gzip_bytes == len(gzip.compress(artifact.content, 9, mtime=0))
+    assert entry.compression == Compression(backbone="tiny", width_ratio=None, side_px=32, steps=())
     assert (result.runtime, result.runtime_version) == ("fake", "1")
     assert (result.edgeface_version, result.commit) == (edgeface.__version__, "c0ffee")
     assert (result.baseline, result.data) == ("small", "drawn faces")
     write_result(tmp_path / "result.json", result)
     assert read_result(tmp_path / "result.json") == result
+
+
+def test_quality_and_slices_come_from_one_run_of_the_model(make_artifact: MakeArtifact) -> None:
+    # the one face is male and newborn; the stand-in says male and 3 years
+    entry = run(World(), [make_artifact("small")], baseline="small").entries[0]
+    assert entry.quality is not None
+    found = {metric.name: metric.value for metric in entry.quality.metrics}
+    assert (found["accuracy"], found["mae"], found["mae_0_9"]) == (1.0, 3.0, 3.0)
+    assert (entry.quality.data, entry.quality.split, entry.quality.manifest_sha256) == (
+        "drawn faces",
+        "test",
+        "ab",
+    )
+    assert [(each.by, each.name, each.n) for each in entry.slices] == [
+        ("age", "0-9", 1),
+        ("gender", "male", 1),
+        ("age and gender", "0-9 male", 1),
+    ]
+    assert entry.slices[0].figures[1].value == 3.0
+
+
+def test_corruptions_are_measured_only_where_they_are_asked(make_artifact: MakeArtifact) -> None:
+    world = World()
+    artifacts = [make_artifact("small"), make_artifact("raw", trained=False)]
+    assert run(world, artifacts).entries[0].corruptions == ()
+    assert not any("corruptions" in text for text in world.asked)
+    small, raw = run(world, artifacts, held_out=world.held_out(corruption_images=7)).entries
+    assert [text for text in world.asked if "corruptions" in text] == ["corruptions small on 7"]
+    assert [each.kind for each in small.corruptions] == ["none"]
+    assert (raw.corruptions, raw.slices) == ((), ())
+
+
+def test_races_of_slices_have_the_names_of_the_data(make_artifact: MakeArtifact) -> None:
+    world = World()
+
+    def load(side_px: int) -> Faces:
+        faces = world.load(side_px)
+        return replace(faces, classes={**faces.classes, "race": np.ones(1, np.int64)})
+
+    held_out = world.held_out(load=load, race_names=("White", "Black"))
+    entry = run(world, [make_artifact("small")], held_out=held_out).entries[0]
+    assert "Black" in [each.name for each in entry.slices if each.by == "race"]
 
 
 def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) -> None:
@@ -219,11 +272,11 @@ def test_a_benchmark_that_fails_in_part_gives_nothing(
 ) -> None:
     world = World()
 
-    def broken(*_: Any, **__: Any) -> Quality:
+    def broken(*_: Any, **__: Any) -> dict[str, Any]:
         raise error
 
     with pytest.raises(type(error), match=str(error)):
-        run(world, [make_artifact("a")], probes=replace(world.probes(), quality=broken))
+        run(world, [make_artifact("a")], probes=replace(world.probes(), predict=broken))
 
 
 def test_a_real_model_is_measured_for_real(make_artifact: MakeArtifact) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeface.errors import ExportError
 from edgeface.export import flatbuffer
 from edgeface.export.bias_correction import correct_biases
+from edgeface.export.constants import read_biases, with_biases
 from edgeface.export.convert import to_float_tflite, to_int8_tflite
 from edgeface.export.statistics import channel_means, value_ranges
 from edgeface.runtime.interpreter import open_model, run
@@ -53,8 +54,8 @@ def int8_content(float_content: bytes, images: NDArray[np.uint8]) -> bytes:
 
 
 def _shift(content: bytes, layer: flatbuffer.KernelLayer, amount: int) -> bytes:
-    biases = flatbuffer.read_biases(content, layer)
-    return flatbuffer.with_biases(content, layer, (biases + amount).astype(np.int32))
+    biases = read_biases(content, layer)
+    return with_biases(content, layer, (biases + amount).astype(np.int32))
 
 
 def _linear(content: bytes) -> list[flatbuffer.KernelLayer]:
@@ -129,12 +130,12 @@ def test_only_biases_change(
     assert len(corrected) == len(int8_content)
     restored = corrected
     for layer in _linear(int8_content):
-        biases = flatbuffer.read_biases(int8_content, layer)
-        restored = flatbuffer.with_biases(restored, layer, biases)
+        biases = read_biases(int8_content, layer)
+        restored = with_biases(restored, layer, biases)
     assert restored == int8_content
 
 
 def test_biases_of_another_length_are_refused(int8_content: bytes) -> None:
     layer = flatbuffer.kernel_layers(int8_content)[0]
-    with pytest.raises(ExportError, match="3 biases, expected 16"):
-        flatbuffer.with_biases(int8_content, layer, np.zeros(3, np.int32))
+    with pytest.raises(ExportError, match="3 values, expected 16"):
+        with_biases(int8_content, layer, np.zeros(3, np.int32))

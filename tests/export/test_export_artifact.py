@@ -64,7 +64,7 @@ def pictures() -> tuple[NDArray[np.uint8], ...]:
 def make(
     content: bytes, spec: ModelSpec, folder: Path, scheme: Scheme = "int8", run_id: str = RUN_ID
 ) -> Artifact:
-    name = artifact_name(spec, pruning_ratio=0.4, scheme=scheme)
+    name = artifact_name(spec, scheme=scheme, tags=("p40",))
     return make_artifact(
         content,
         path=folder / f"{name}.tflite",
@@ -85,13 +85,10 @@ def artifact(request: Any, tmp_path: Path, spec: ModelSpec) -> Artifact:
 def test_names_of_the_design() -> None:
     full = ModelSpec(side_px=128, weights="none")
     baseline = ModelSpec(backbone="vgg16", side_px=128, weights="none", age_head="regression")
-    assert (
-        artifact_name(full, pruning_ratio=0.4, scheme="int8") == "mobilenetv2-a100-128px-p40-int8"
-    )
-    assert (
-        artifact_name(full, pruning_ratio=0.0, scheme="float32") == "mobilenetv2-a100-128px-float32"
-    )
-    assert artifact_name(baseline, pruning_ratio=0, scheme="float32") == "vgg16-a100-128px-float32"
+    assert artifact_name(full, scheme="int8", tags=("p40",)) == "mobilenetv2-a100-128px-p40-int8"
+    assert artifact_name(full, scheme="float32") == "mobilenetv2-a100-128px-float32"
+    assert artifact_name(full, scheme=None) == "mobilenetv2-a100-128px"
+    assert artifact_name(baseline, scheme="float32") == "vgg16-a100-128px-float32"
 
 
 @settings(max_examples=200, deadline=None)
@@ -103,7 +100,8 @@ def test_names_of_the_design() -> None:
 )
 def test_names_decode(width: int, side: int, pruned: int, scheme: Any) -> None:
     spec = ModelSpec(width_ratio=width / 100, side_px=32 * side, weights="none")
-    match = NAME.fullmatch(artifact_name(spec, pruning_ratio=pruned / 100, scheme=scheme))
+    tags = (f"p{pruned}",) if pruned else ()
+    match = NAME.fullmatch(artifact_name(spec, scheme=scheme, tags=tags))
     assert match is not None
     assert match.groups() == (
         "mobilenetv2",

@@ -17,7 +17,7 @@ from edgeface.model.networks import (
     build_model,
     set_batch_norm_momentum,
 )
-from edgeface.pipeline import BASELINE
+from edgeface.outputs import BASELINE
 from edgeface.types import SilentReporter
 
 SMALL = ModelSpec(width_ratio=0.35, side_px=32, weights="none")

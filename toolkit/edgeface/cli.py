@@ -1,4 +1,6 @@
-"""The command line: parse, call, print. The `data` commands are in `cli_data`.
+"""The command line: parse, call, print.
+
+`cli_data` has the `data` commands, `cli_compress` those that need TensorFlow.
 
 Nothing else in edgeface prints or exits, but for `runtime.runner`, a process of its own.
 Data goes to stdout, talk and progress to stderr. Exit status 0; 1 for an `EdgefaceError`; 2 for
@@ -10,8 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +20,11 @@ from typing import Annotated, Any
 import typer
 
 from edgeface import __version__
+from edgeface.cli_compress import DataOption, compress, train
 from edgeface.cli_data import data_app
+from edgeface.cli_results import models, report
 from edgeface.console import print_line, table_console
-from edgeface.errors import ConfigError, DeviceError, EdgefaceError
+from edgeface.errors import ConfigError, EdgefaceError
 
 app = typer.Typer(
     add_completion=False,
@@ -31,14 +34,10 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
-
-DataOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--data",
-        help="Labelled faces: a manifest, a folder or a table. Repeat it to learn from several.",
-    ),
-]
+app.command()(train)
+app.command()(compress)
+app.command()(report)
+app.command()(models)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,58 +64,6 @@ def _version(
 
 
 @app.command()
-def compress(
-    data: DataOption = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="A shipped recipe or a .toml file. Default: mobilenetv2 with --data, else drawn."
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Starting weights: a no-top .h5 file, 'imagenet' or 'none'."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder that gets the artifacts.")] = Path("exported"),
-    calibration: Annotated[
-        Path, typer.Option(help="Folder that gets the list of calibration images.")
-    ] = Path("calibration_data"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace artifacts of other runs.")
-    ] = False,
-) -> None:
-    """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
-    from edgeface.config import load_recipe
-    from edgeface.console import TerminalReporter
-    from edgeface.report.verdict_tables import verdict_table
-
-    chosen = load_recipe(recipe or ("mobilenetv2" if data else "drawn"))
-    if weights is not None:
-        chosen = replace(chosen, model=replace(chosen.model, weights=weights))
-    reporter = TerminalReporter()
-    if not data:
-        reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
-    with _quiet_tensorflow():
-        with _loading_tensorflow():
-            from edgeface.pipeline import Request
-            from edgeface.pipeline import compress as run
-
-        request = Request(
-            recipe=chosen,
-            data=tuple(data or ()),
-            out=out,
-            calibration_out=calibration,
-            overwrite=overwrite,
-        )
-        outcome = run(request, reporter)
-    if outcome.comparisons:
-        reporter.say(f"on the test split of {outcome.manifest.label}:")
-        table_console(stderr=True).print(verdict_table(outcome.comparisons))
-    for artifact in outcome.artifacts:
-        print_line(str(artifact.path))
-
-
-@app.command()
 def bench(
     models: Annotated[
         list[Path] | None,
@@ -134,13 +81,22 @@ def bench(
     threads: Annotated[int, typer.Option(help="CPU threads of the runtime.")] = 1,
     repeats: Annotated[int, typer.Option(help="Fresh processes a model.")] = 3,
     min_duration_s: Annotated[float, typer.Option(help="Seconds a process, at least.")] = 10.0,
+    corruptions: Annotated[
+        bool,
+        typer.Option(
+            "--corruptions",
+            help="Also on 1,000 faces made darker, brighter, blurred, noisy, JPEG, turned.",
+        ),
+    ] = False,
 ) -> None:
     """Measure accuracy, MAE, latency, FPS, size and memory beside VGG16."""
+    from edgeface.bench.corruption import CORRUPTION_IMAGES
     from edgeface.bench.held_out import find_held_out
     from edgeface.bench.protocol import BenchProtocol
     from edgeface.bench.result import default_result_path, refuse_existing, write_result
     from edgeface.bench.run import bench as run
     from edgeface.console import TerminalReporter
+    from edgeface.report.quality_tables import corruption_table
     from edgeface.report.tables import bench_table, class_table
     from edgeface.runtime.artifact import load_artifact
 
@@ -155,10 +111,15 @@ def bench(
     reporter = TerminalReporter()
     paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
     artifacts = [load_artifact(path) for path in paths]
+    held_out = find_held_out(artifacts, data or (), reporter)
+    if corruptions:
+        if held_out is None:
+            raise ConfigError("--corruptions", ["no held-out faces to spoil; give --data"])
+        held_out = replace(held_out, corruption_images=CORRUPTION_IMAGES)
     result = run(
         artifacts,
         protocol=protocol,
-        held_out=find_held_out(artifacts, data or (), reporter),
+        held_out=held_out,
         baseline=against.stem if against else _vgg16(artifacts),
         reporter=reporter,
     )
@@ -169,6 +130,8 @@ def bench(
     console = table_console()
     console.print(bench_table(result))
     console.print(class_table(result))
+    if corruptions:
+        console.print(corruption_table(result))
     reporter.say(f"result file: {path}")
 
 
@@ -262,43 +225,3 @@ def _vgg16(artifacts: list[Any]) -> str | None:
         if a.sidecar.backbone == "vgg16" and a.sidecar.scheme == "float32"
     ]
     return names[0] if len(names) == 1 else None
-
-
-@contextmanager
-def _loading_tensorflow() -> Iterator[None]:
-    """Say what to install if TensorFlow is missing, and drop what it writes while it loads.
-
-    Its C++ side writes to file descriptor 2 then, whatever the log level (seen with 2.21).
-    """
-    terminal = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    except ModuleNotFoundError as err:
-        package = str(err.name).partition(".")[0]
-        if package == "edgeface":
-            raise
-        raise DeviceError(
-            f"compress: {package} is not installed; install with: pip install 'edgeface[train]'"
-        ) from err
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-
-
-@contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's own log lines off the terminal; errors still come as exceptions."""
-    import logging
-
-    before = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow loads; changes no result
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
-        else:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = before

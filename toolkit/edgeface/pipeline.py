@@ -1,9 +1,10 @@
-"""`compress`: the whole job on one page. Labelled faces in, a pruned int8 `.tflite` out."""
+"""`train` and `compress`: the whole jobs on one page. Labelled faces in, `.tflite` out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from edgeface.bench.quality import predict_held_out, quality_of
 from edgeface.bench.verdict import Comparison, Predictions, compare
 from edgeface.bench.verdict_rule import INT8_MARGINS, PRUNED_INT8_MARGINS, Margins
-from edgeface.compress.prune import PruneReport, prune
-from edgeface.config import ModelSpec, Recipe
+from edgeface.compress.prune import PruneReport
+from edgeface.config import Recipe
 from edgeface.data.adapters.listing import GENDER
 from edgeface.data.calibration import (
     calibration_record,
@@ -22,32 +23,44 @@ from edgeface.data.calibration import (
 )
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
-from edgeface.data.manifest import SPLITS, Manifest, Split, shared_attributes
+from edgeface.data.manifest import Manifest, shared_attributes
 from edgeface.data.manifest_file import write_manifest
-from edgeface.data.sources import CacheSpec, check_pictures, load_faces, open_data
-from edgeface.errors import ArtifactError, DataError, ExportError
+from edgeface.data.sources import check_pictures
+from edgeface.errors import DataError
 from edgeface.export.artifact import (
-    artifact_name,
     make_artifact,
-    refuse_to_overwrite,
     with_quality,
     write_artifact,
 )
 from edgeface.export.calibration_stability import calibration_stability, stability_line
-from edgeface.export.convert import to_float_tflite, to_int8_tflite
+from edgeface.export.convert import to_float_tflite
 from edgeface.export.provenance import licence_of, run_id, trained_on, untrained
 from edgeface.model.heads import head_specs
 from edgeface.model.networks import build_model
 from edgeface.model.profile import ModelProfile, profile
-from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
-from edgeface.records import to_mapping
-from edgeface.runtime.artifact import Artifact, load_artifact
-from edgeface.types import Reporter, Scheme
-
-# Source: docs/seeds.md S0, the model that people start from
-BASELINE = ModelSpec(
-    backbone="vgg16", width_ratio=1.0, side_px=128, age_head="regression", weights="none"
+from edgeface.model.saved import SavedModel, refuse_to_replace, write_model
+from edgeface.outputs import (
+    BASELINE,
+    artifact_paths,
+    check_out,
+    model_paths,
+    refuse_other_runs,
 )
+from edgeface.records import to_mapping
+from edgeface.runtime.artifact import Artifact
+from edgeface.stages import (
+    Run,
+    describe,
+    load_split,
+    open_manifest,
+    open_run,
+    prune_stage,
+    pruned_in_words,
+    start_stage,
+    train_stage,
+)
+from edgeface.stages_weights import quantize_stage, thin_stage
+from edgeface.types import Reporter, Scheme
 
 PROBE_IMAGES = 2000
 """Validation images that the two halves of the calibration set are compared on, at most. Chosen:
@@ -64,6 +77,7 @@ class Request:
         out: folder that gets the artifacts and the manifest, and the checkpoints under `.work`.
         calibration_out: folder that gets the record of the calibration images.
         overwrite: replace artifacts of other runs.
+        start: trained model (`.keras`) to compress; None trains one.
     """
 
     recipe: Recipe
@@ -71,6 +85,7 @@ class Request:
     out: Path
     calibration_out: Path
     overwrite: bool
+    start: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +105,35 @@ class Outcome:
     comparisons: tuple[Comparison, ...]
 
 
+def train(request: Request, reporter: Reporter) -> Path:
+    """Fine-tune one network: the baseline, a teacher or a student.
+
+    An interrupted run goes on where it was when it is asked the same again.
+
+    Args:
+        request: what to do; `start` is not used.
+        reporter: shows progress.
+
+    Returns:
+        The trained Keras model (`.keras`, its description beside it). What it reached is on the
+        validation split, in the description's history; nothing is measured on the test split.
+
+    Raises:
+        EdgefaceError: with one line that says what to do; nothing is half-written.
+    """
+    recipe, out = request.recipe, request.out
+    check_out(out)
+    manifest = open_manifest(recipe, request.data, reporter)
+    path = model_paths(out, recipe)["whole"]
+    run = open_run(recipe, manifest, out, reporter)
+    if not request.overwrite:
+        refuse_to_replace(path, run.id)
+    write_manifest(out / "manifest.json", manifest)
+    model, about = train_stage(run)
+    write_model(path, model, about)
+    return path
+
+
 def compress(request: Request, reporter: Reporter) -> Outcome:
     """Fine-tune, prune, fine-tune on, quantize, export, and measure on the test split.
 
@@ -103,75 +147,59 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         EdgefaceError: with one line that says what to do; nothing is half-written.
     """
     recipe, out = request.recipe, request.out
-    _check_out(out)
-    manifest = open_data(request.data, recipe.data, recipe.seed, reporter)
-    _say_manifest(manifest, reporter)
+    check_out(out)
+    manifest = open_manifest(recipe, request.data, reporter)
     _check_test_labels(manifest)
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
-    run = run_id(recipe, manifest)
-    paths = _paths(out, recipe)
+    started = start_stage(request.start, manifest) if request.start else None
+    if started:
+        recipe = replace(recipe, model=started[1].spec)
+    paths = artifact_paths(out, recipe)
+    kept = model_paths(out, recipe)
     if not request.overwrite:
-        for path in paths.values():
-            refuse_to_overwrite(path, run)
-        _check_manifest_is_ours(out, manifest)
-
-    def load(split: Split) -> Faces:
-        cache = CacheSpec(
-            folder=out / ".work" / "cache",
-            memory_bytes=recipe.data.cache_memory_bytes,
-            disk_bytes=recipe.data.cache_disk_bytes,
-        )
-        return load_faces(manifest, split, recipe.model.side_px, cache, reporter)
-
-    model = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
+        digest = run_id(recipe, manifest, request.start)
+        whole = started[1].run_id if started else digest
+        refuse_other_runs(out, recipe, manifest, run=digest, whole_run=whole)
+    run = open_run(recipe, manifest, out, reporter, request.start)
     write_manifest(out / "manifest.json", manifest)
     reporter.say(f"every image with its split, or why it is left out: {out / 'manifest.json'}")
-    task = TrainingTask(
-        label="fine-tune",
-        heads=head_specs(recipe.model),
-        train=load("train"),
-        validation=load("validation"),
-        folder=out / ".work" / run[:12] / "train",
-        run_id=run,
-        seed=recipe.seed,
-    )
-    fine_tune(model, task, recipe.train, reporter)
+
+    model, about = started or train_stage(run)
+    if not started:
+        write_model(kept["whole"], model, about)
     exports = [_Export("float32", "float32", to_float_tflite(model), profile(model))]
+    report = None
+    steps: tuple[str, ...] = ()
+    if recipe.prune.cuts:
+        model, report = prune_stage(model, run)
+        steps = (pruned_in_words(recipe.prune, report),)
+        cut = describe(run, pruning_ratio=report.pruning_ratio)
+        write_model(kept["pruned"], model, cut)
+        content = to_float_tflite(model)
+        exports.append(_Export("pruned", "float32", content, profile(model), steps, report))
+    if recipe.sparsify.sparsity or recipe.cluster.clusters:
+        model, content, thinned = thin_stage(model, run)
+        steps = (*steps, thinned)
+        exports.append(_Export("thinned", "float32", content, profile(model), steps, report))
+    exports.append(_quantized(model, exports[-1], steps, request, run, paths["quantized"]))
 
-    pruned = None
-    if recipe.prune.pruning_ratio:
-        model, pruned = prune(
-            model,
-            pruning_ratio=recipe.prune.pruning_ratio,
-            round_to=recipe.prune.round_to,
-            scope=recipe.prune.scope,
-        )
-        recalibrate_batch_norm(model, task.train, recipe.prune.fine_tune, seed=recipe.seed)
-        after = replace(task, label="fine-tune pruned", folder=task.folder.with_name("pruned"))
-        fine_tune(model, after, recipe.prune.fine_tune, reporter)
-        exports.append(_Export("pruned", "float32", to_float_tflite(model), profile(model), pruned))
-
-    calibration = _calibrate(request, manifest, exports[-1].content, task, paths["int8"], reporter)
-    int8 = to_int8_tflite(exports[-1].content, calibration.images, reporter)
-    exports.append(_Export("int8", "int8", int8, profile(model), pruned, calibration.ids))
-
-    test = load("test")
+    test = load_split(recipe, manifest, "test", out, reporter)
     artifacts: list[Artifact] = []
     predictions: list[Predictions] = []
     for export in exports:
-        artifact = _artifact(export, paths[export.key], recipe, manifest, run)
+        artifact = _artifact(export, paths[export.key], run, about)
         measured, predicted = _measured(artifact, test, manifest, reporter)
         artifacts.append(measured)
         predictions.append(predicted)
-    margins = PRUNED_INT8_MARGINS if pruned else INT8_MARGINS
+    margins = PRUNED_INT8_MARGINS if steps else INT8_MARGINS
     comparisons = _compared(predictions, test, manifest, margins)
-    artifacts.append(_baseline(paths["baseline"], run, recipe.seed, reporter))
+    artifacts.append(_baseline(paths["baseline"], run.id, recipe.seed, reporter))
     for artifact in artifacts:
         write_artifact(artifact)
     return Outcome(
         manifest=manifest,
         artifacts=tuple(artifacts),
-        prune_report=pruned,
+        prune_report=report,
         comparisons=comparisons,
     )
 
@@ -184,28 +212,59 @@ class _Export:
     scheme: Scheme
     content: bytes
     profile: ModelProfile
+    steps: tuple[str, ...] = ()
     pruned: PruneReport | None = None
     calibration_ids: tuple[str, ...] = ()
 
 
-def _artifact(
-    export: _Export, path: Path, recipe: Recipe, manifest: Manifest, run: str
-) -> Artifact:
+def _quantized(
+    model: Any,
+    floats: _Export,
+    steps: tuple[str, ...],
+    request: Request,
+    run: Run,
+    path: Path,
+) -> _Export:
+    """Choose calibration images and quantize."""
+    dense = to_float_tflite(model)  # zeros may be stored sparse in `floats`, which int8 cannot be
+    rows = choose_calibration(run.manifest, run.recipe.quantize.calibration_images, run.recipe.seed)
+    place = {id: i for i, id in enumerate(run.train.ids)}
+    calibration = run.train.take([place[run.manifest.key(row)] for row in rows])
+    check_calibration(run.manifest, calibration.ids, path.stem)
+    run.reporter.say(f"quantizing with {len(calibration)} calibration images of the training split")
+    spec = run.recipe.quantize
+    if spec.method == "post_training" and spec.scheme == "int8":
+        stability = _stability(dense, calibration, run)
+        record = calibration_record(run.manifest, rows, run.recipe.seed, stability)
+        listed = write_calibration(request.calibration_out, path.stem, record)
+        run.reporter.say(f"listed in {listed}")
+    content, how = quantize_stage(model, dense, calibration.images, run)
+    ids = calibration.ids if spec.scheme == "int8" else ()
+    return _Export(
+        "quantized", spec.scheme, content, floats.profile, (*steps, how), floats.pruned, ids
+    )
+
+
+def _artifact(export: _Export, path: Path, run: Run, about: SavedModel) -> Artifact:
+    provenance = trained_on(
+        run.recipe,
+        run.manifest,
+        export.profile,
+        run=run.id,
+        steps=export.steps,
+        pruning_ratio=export.pruned.pruning_ratio if export.pruned else 0.0,
+        calibration_ids=export.calibration_ids,
+    )
+    if not export.steps:  # the model that the run started from is what its own run made of it
+        provenance = replace(provenance, run_id=about.run_id, recipe=about.recipe)
     return make_artifact(
         export.content,
         path=path,
-        spec=recipe.model,
+        spec=run.recipe.model,
         scheme=export.scheme,
         golden_images=golden_images(),
-        provenance=trained_on(
-            recipe,
-            manifest,
-            export.profile,
-            run=run,
-            pruning_ratio=export.pruned.pruning_ratio if export.pruned else 0.0,
-            calibration_ids=export.calibration_ids,
-        ),
-        licence=licence_of(manifest),
+        provenance=provenance,
+        licence=licence_of(run.manifest),
     )
 
 
@@ -239,32 +298,17 @@ def _compared(
     )
 
 
-def _calibrate(
-    request: Request,
-    manifest: Manifest,
-    float_content: bytes,
-    task: TrainingTask,
-    path: Path,
-    reporter: Reporter,
-) -> Faces:
-    """Choose the calibration images, test whether they are enough, and put down which they are."""
-    recipe = request.recipe
-    rows = choose_calibration(manifest, recipe.quantize.calibration_images, recipe.seed)
-    place = {id: i for i, id in enumerate(task.train.ids)}
-    chosen = task.train.take([place[manifest.key(row)] for row in rows])
-    check_calibration(manifest, chosen.ids, path.stem)
-    reporter.say(f"quantizing with {len(chosen)} calibration images from the training split")
+def _stability(float_content: bytes, calibration: Faces, run: Run) -> dict[str, Any]:
+    """Test whether the calibration images are enough, and say so."""
     stability = calibration_stability(
         float_content,
-        chosen.images,
-        task.validation.images[:PROBE_IMAGES],
-        task.heads,
-        reporter,
+        calibration.images,
+        run.validation.images[:PROBE_IMAGES],
+        head_specs(run.recipe.model),
+        run.reporter,
     )
-    reporter.say(stability_line(stability))
-    record = calibration_record(manifest, rows, recipe.seed, to_mapping(stability))
-    reporter.say(f"listed in {write_calibration(request.calibration_out, path.stem, record)}")
-    return chosen
+    run.reporter.say(stability_line(stability))
+    return to_mapping(stability)
 
 
 def golden_images() -> tuple[NDArray[np.uint8], ...]:
@@ -290,48 +334,6 @@ def _baseline(path: Path, run: str, seed: int, reporter: Reporter) -> Artifact:
     )
 
 
-def _paths(out: Path, recipe: Recipe) -> dict[str, Path]:
-    ratio = recipe.prune.pruning_ratio
-
-    def path(spec: ModelSpec, pruning_ratio: float, scheme: Scheme) -> Path:
-        return out / f"{artifact_name(spec, pruning_ratio=pruning_ratio, scheme=scheme)}.tflite"
-
-    paths = {
-        "float32": path(recipe.model, 0.0, "float32"),
-        "int8": path(recipe.model, ratio, "int8"),
-        "baseline": path(BASELINE, 0.0, "float32"),
-    }
-    if ratio:
-        paths["pruned"] = path(recipe.model, ratio, "float32")
-    return paths
-
-
-def _check_out(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".edgeface-can-write.tmp"
-        probe.touch()
-        probe.unlink()
-    except OSError as err:
-        raise ExportError(
-            f"output folder {out}: cannot be written: {err.strerror}; give another --out"
-        ) from err
-
-
-def _check_manifest_is_ours(out: Path, manifest: Manifest) -> None:
-    """Keep the manifest of other models that are here: they cannot be measured without it."""
-    for path in sorted(out.glob("*.tflite")):
-        try:
-            provenance = load_artifact(path).sidecar.provenance
-        except ArtifactError:  # somebody else's file: no manifest here is its
-            continue
-        if provenance.trained and provenance.manifest_sha256 != manifest.sha256:
-            raise ExportError(
-                f"{out / 'manifest.json'}: would be replaced, and {path.name} beside it was trained"
-                " on other data or splits; give another --out, or --overwrite"
-            )
-
-
 def _check_test_labels(manifest: Manifest) -> None:
     """Refuse before training what could not be measured after it."""
     rows = manifest.of_split("test")
@@ -345,11 +347,3 @@ def _check_test_labels(manifest: Manifest) -> None:
                 f"{manifest.label}: none of {len(rows)} test images has {label}, expected at least "
                 "one, because the final figures are of them; add a set that has it with --data"
             )
-
-
-def _say_manifest(manifest: Manifest, reporter: Reporter) -> None:
-    counts = ", ".join(f"{len(manifest.of_split(split))} {split}" for split in SPLITS)
-    used = sum(row.split is not None for row in manifest.rows)
-    reporter.say(f"{manifest.label}: {used} images: {counts}")
-    if manifest.left_out:
-        reporter.say(f"left out: {len(manifest.left_out)} images")

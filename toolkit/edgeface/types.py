@@ -15,7 +15,7 @@ SIDECAR_SCHEMA_VERSION = 1
 GENDER_CLASSES = ("male", "female")  # UTKFace's own coding: 0 male, 1 female
 
 HeadKind = Literal["binary", "expectation", "regression"]
-Scheme = Literal["float32", "int8"]
+Scheme = Literal["float32", "int8", "float16", "dynamic"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Metric:
         value: in `unit`.
         low: lower end of the 95 % interval.
         high: upper end of the 95 % interval.
-        unit: "ratio" or "years".
+        unit: "ratio", "years" or "images".
         n: images it was computed on.
     """
 
@@ -169,6 +169,8 @@ class Provenance:
         versions: of the software that made it.
         commit: of the edgeface repository, "unknown" outside one.
         created_utc: ISO 8601.
+        steps: what was done to the trained network, in order and in words, e.g. "45 % of channels
+            pruned"; empty for an uncompressed one.
     """
 
     run_id: str
@@ -186,6 +188,7 @@ class Provenance:
     versions: Dict[str, str]
     commit: str
     created_utc: str
+    steps: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ class Sidecar:
         schema_version: see `SIDECAR_SCHEMA_VERSION`.
         name: `<backbone>-a<width %>-<side>px[-p<pruned %>]-<scheme>`.
         backbone: e.g. "mobilenetv2".
-        scheme: "float32" or "int8".
+        scheme: "float32"; "int8"; "float16" and "dynamic", whose inputs and outputs are float32.
         sha256: of the `.tflite` file.
         size_bytes: of the `.tflite` file.
         contract: what goes in and what comes out.

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeface.bench.quality import HeldOut
 from edgeface.config import DataSpec
 from edgeface.data.calibration import check_calibration
+from edgeface.data.manifest import shared_attributes
 from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import ArtifactError, BenchmarkError, DataError
 from edgeface.records import RecordError, from_mapping
@@ -78,11 +79,13 @@ def find_held_out(
         memory_bytes=spec.cache_memory_bytes,
         disk_bytes=spec.cache_disk_bytes,
     )
+    attributes = shared_attributes(manifest.sources)
     return HeldOut(
         data=manifest.label,
         split="test",
         manifest_sha256=manifest.sha256,
         load=lambda side_px: load_faces(manifest, "test", side_px, cache, reporter),
+        race_names=next((each.classes for each in attributes if each.name == "race"), ()),
     )
 
 

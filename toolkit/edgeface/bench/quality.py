@@ -36,12 +36,16 @@ class HeldOut:
         split: "validation" or "test".
         manifest_sha256: of the manifest that made the split.
         load: gives them as images of a side in pixels; the same faces for every side.
+        race_names: by class number, for the names of slices.
+        corruption_images: faces that are also measured spoiled, at most; 0 for none.
     """
 
     data: str
     split: str
     manifest_sha256: str
     load: Callable[[int], Faces]
+    race_names: tuple[str, ...] = ()
+    corruption_images: int = 0
 
 
 def measure_quality(
@@ -89,8 +93,11 @@ def predict_held_out(
     split: str,
     reporter: Reporter,
     threads: int = 1,
+    label: str | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Run an artifact on held-out faces; the checks and errors are those of `measure_quality`.
+
+    `label` is what the bar says; None: "quality of NAME".
 
     Returns:
         {"gender": p_female float64 [N], "age": years float64 [N]}.
@@ -108,7 +115,7 @@ def predict_held_out(
     return predict_in_chunks(
         lambda images: predict_faces(predictor, images),
         faces.images,
-        label=f"quality of {name}",
+        label=label or f"quality of {name}",
         reporter=reporter,
     )
 

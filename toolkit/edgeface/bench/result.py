@@ -13,14 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from edgeface.bench.compression import Compression
+from edgeface.bench.corruption import CorruptedQuality
 from edgeface.bench.device import DeviceInfo
 from edgeface.bench.latency import LatencySamples, MemoryUse
 from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.slices import SliceQuality
 from edgeface.errors import BenchmarkError
 from edgeface.records import RecordError, from_mapping, write_json
 from edgeface.types import Quality, Scheme
 
-RESULT_SCHEMA_VERSION = 1
+RESULT_SCHEMA_VERSION = 2
+"""Version 2 added to an entry how it was compressed, its gzip size, slices and corruptions; in a
+record of version 1 they are not measured."""
+
+READABLE_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,10 @@ class BenchEntry:
         latency: raw samples; None reads "not measured", as all that follow.
         memory: in a process of its own.
         quality: on held-out faces.
+        compression: how it was made small.
+        gzip_bytes: of the `.tflite`, compressed for a download.
+        slices: quality by kinds of faces; empty if not measured.
+        corruptions: quality on spoiled faces; empty if not measured.
     """
 
     name: str
@@ -50,11 +61,21 @@ class BenchEntry:
     latency: LatencySamples | None
     memory: MemoryUse | None
     quality: Quality | None
+    compression: Compression | None = None
+    gzip_bytes: int | None = None
+    slices: tuple[SliceQuality, ...] = ()
+    corruptions: tuple[CorruptedQuality, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that random weights carry no quality."""
-        if self.quality is not None and not self.trained:
+        if not self.trained and (self.quality is not None or self.slices or self.corruptions):
             raise ValueError(f"{self.name} has a quality, but its weights are random")
+
+    @property
+    def is_of_version_1(self) -> bool:
+        """Whether it holds only what a record of schema version 1 has."""
+        later = (self.compression, self.gzip_bytes, *self.slices, *self.corruptions)
+        return all(each is None for each in later)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +83,7 @@ class BenchResult:
     """One benchmark of one machine.
 
     Attributes:
-        schema_version: see `RESULT_SCHEMA_VERSION`.
+        schema_version: one of `READABLE_VERSIONS`; 2 in what is written now.
         started_utc: ISO 8601 with a zero offset.
         device_before: the machine before the first inference.
         device_after: the machine after the last.
@@ -92,7 +113,13 @@ class BenchResult:
     warnings: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Check names and that all qualities come from the same images."""
+        """Check version, names and that all qualities come from the same images."""
+        if self.schema_version not in READABLE_VERSIONS:
+            expected = " or ".join(map(str, READABLE_VERSIONS))
+            raise ValueError(f"schema_version is {self.schema_version}, expected {expected}")
+        later = [entry.name for entry in self.entries if not entry.is_of_version_1]
+        if self.schema_version == 1 and later:
+            raise ValueError(f"{later[0]} has fields of version 2, but schema_version is 1")
         names = [entry.name for entry in self.entries]
         if len(set(names)) < len(names):
             raise ValueError(f"two entries have one name: {', '.join(sorted(names))}")
@@ -101,9 +128,9 @@ class BenchResult:
         sources = quality_sources(entry.quality for entry in self.entries)
         if len(sources) > 1:
             raise ValueError(f"qualities come from unlike images: {describe_sources(sources)}")
-        expected = next(iter(sources))[0] if sources else None
-        if self.data != expected:
-            raise ValueError(f"data is {self.data!r}, expected {expected!r} as the qualities say")
+        data = next(iter(sources))[0] if sources else None
+        if self.data != data:
+            raise ValueError(f"data is {self.data!r}, expected {data!r} as the qualities say")
 
 
 def quality_sources(qualities: Iterable[Quality | None]) -> set[tuple[str, str, str]]:
@@ -153,10 +180,11 @@ def read_result(path: Path) -> BenchResult:
     except ValueError as err:  # also undecodable bytes, and NaN
         raise BenchmarkError(f"{path}: not JSON: {err}") from err
     found = mapping.get("schema_version") if isinstance(mapping, dict) else None
-    if type(found) is not int or found != RESULT_SCHEMA_VERSION:
+    if type(found) is not int or found not in READABLE_VERSIONS:
+        expected = " or ".join(map(str, READABLE_VERSIONS))
         raise BenchmarkError(
-            f"{path}: schema_version is {found!r}, expected {RESULT_SCHEMA_VERSION}; it is no "
-            "benchmark result, or another version of edgeface wrote it"
+            f"{path}: schema_version is {found!r}, expected {expected}; it is no benchmark result, "
+            "or another version of edgeface wrote it"
         )
     try:
         return from_mapping(BenchResult, mapping)

@@ -9,11 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 import edgeface
+from edgeface.bench.compression import compression_of
+from edgeface.bench.corruption import CorruptedQuality, measure_corruptions
 from edgeface.bench.device import DeviceInfo, describe_local, device_warnings
-from edgeface.bench.latency import Worker, measure_latency, measure_memory, run_worker
+from edgeface.bench.latency import (
+    LatencySamples,
+    MemoryUse,
+    Worker,
+    measure_latency,
+    measure_memory,
+    run_worker,
+)
 from edgeface.bench.protocol import BenchProtocol
-from edgeface.bench.quality import HeldOut, check_measurable, measure_quality
+from edgeface.bench.quality import HeldOut, check_measurable, predict_held_out, quality_of
 from edgeface.bench.result import (
     RESULT_SCHEMA_VERSION,
     BenchEntry,
@@ -21,8 +33,11 @@ from edgeface.bench.result import (
     describe_sources,
     quality_sources,
 )
+from edgeface.bench.slices import SliceQuality, sliced_quality
 from edgeface.commit import source_commit
+from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError
+from edgeface.export.download_size import gzip_bytes
 from edgeface.runtime.artifact import Artifact
 from edgeface.types import Quality, Reporter
 
@@ -34,13 +49,15 @@ class Probes:
     Attributes:
         describe: the machine now.
         worker: runs one measurement in a fresh process.
-        quality: as `measure_quality`.
+        predict: as `predict_held_out`.
+        corruptions: as `measure_corruptions`.
         commit: of the code.
     """
 
     describe: Callable[[], DeviceInfo] = describe_local
     worker: Worker = run_worker
-    quality: Callable[..., Quality] = measure_quality
+    predict: Callable[..., dict[str, NDArray[np.float64]]] = predict_held_out
+    corruptions: Callable[..., tuple[CorruptedQuality, ...]] = measure_corruptions
     commit: Callable[[], str] = source_commit
 
 
@@ -68,7 +85,8 @@ def bench(
         held_out: faces for quality; None leaves what `known_quality` does not have unmeasured.
         baseline: name of the artifact that the others are compared with.
         reporter: shows progress.
-        known_quality: figures of artifacts by name, just measured by the caller on the same faces.
+        known_quality: figures of artifacts by name, just measured by the caller on the same faces;
+            these get neither slices nor corruptions.
         probes: what is asked of the world.
 
     Raises:
@@ -85,7 +103,9 @@ def bench(
     before = probes.describe()
     runtime, latency = measure_latency(paths, protocol, worker=probes.worker, reporter=reporter)
     memory = measure_memory(paths, protocol, worker=probes.worker, reporter=reporter)
-    quality = _qualities(artifacts, held_out, known, protocol, reporter, probes)
+    quality = {name: _Measured(quality=each) for name, each in known.items()}
+    if held_out is not None:
+        quality |= _qualities(artifacts, held_out, known, protocol, reporter, probes)
     after = probes.describe()
     return BenchResult(
         schema_version=RESULT_SCHEMA_VERSION,
@@ -98,22 +118,11 @@ def bench(
         edgeface_version=edgeface.__version__,
         commit=probes.commit(),
         entries=tuple(
-            BenchEntry(
-                name=name,
-                artifact_sha256=artifact.sidecar.sha256,
-                size_bytes=artifact.sidecar.size_bytes,
-                scheme=artifact.sidecar.scheme,
-                parameters=artifact.sidecar.provenance.parameters,
-                macs=artifact.sidecar.provenance.macs,
-                trained=artifact.sidecar.provenance.trained,
-                latency=latency[name],
-                memory=memory[name],
-                quality=quality.get(name),
-            )
+            _entry(artifact, latency[name], memory[name], quality.get(name, _Measured()))
             for name, artifact in zip(paths, artifacts, strict=True)
         ),
         baseline=baseline,
-        data=next((each.data for each in quality.values()), None),
+        data=next((each.quality.data for each in quality.values() if each.quality), None),
         warnings=(
             *device_warnings(before, after, threads=protocol.threads),
             *(
@@ -156,34 +165,89 @@ def _check_request(
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What is known of one artifact's quality."""
+
+    quality: Quality | None = None
+    slices: tuple[SliceQuality, ...] = ()
+    corruptions: tuple[CorruptedQuality, ...] = ()
+
+
+def _entry(
+    artifact: Artifact, latency: LatencySamples, memory: MemoryUse, measured: _Measured
+) -> BenchEntry:
+    sidecar = artifact.sidecar
+    return BenchEntry(
+        name=sidecar.name,
+        artifact_sha256=sidecar.sha256,
+        size_bytes=sidecar.size_bytes,
+        scheme=sidecar.scheme,
+        parameters=sidecar.provenance.parameters,
+        macs=sidecar.provenance.macs,
+        trained=sidecar.provenance.trained,
+        latency=latency,
+        memory=memory,
+        quality=measured.quality,
+        compression=compression_of(sidecar),
+        gzip_bytes=gzip_bytes(artifact.content),
+        slices=measured.slices,
+        corruptions=measured.corruptions,
+    )
+
+
 def _qualities(
     artifacts: Sequence[Artifact],
-    held_out: HeldOut | None,
+    held_out: HeldOut,
     known: Mapping[str, Quality],
     protocol: BenchProtocol,
     reporter: Reporter,
     probes: Probes,
-) -> dict[str, Quality]:
-    quality = dict(known)
-    if held_out is None:
-        return quality
+) -> dict[str, _Measured]:
     to_measure = [
         each
         for each in artifacts
         if each.sidecar.provenance.trained and each.sidecar.name not in known
     ]
+    measured = {}
     # one side after the other: faces of two sides at once may not fit in memory
     for side_px in sorted({each.sidecar.contract.image.side_px for each in to_measure}):
         faces = held_out.load(side_px)
         for artifact in to_measure:
             if artifact.sidecar.contract.image.side_px == side_px:
-                quality[artifact.sidecar.name] = probes.quality(
-                    artifact,
-                    faces,
-                    data=held_out.data,
-                    split=held_out.split,
-                    manifest_sha256=held_out.manifest_sha256,
-                    reporter=reporter,
-                    threads=protocol.threads,
+                measured[artifact.sidecar.name] = _measured(
+                    artifact, faces, held_out, protocol, reporter, probes
                 )
-    return quality
+    return measured
+
+
+def _measured(
+    artifact: Artifact,
+    faces: Faces,
+    held_out: HeldOut,
+    protocol: BenchProtocol,
+    reporter: Reporter,
+    probes: Probes,
+) -> _Measured:
+    data, split = held_out.data, held_out.split
+    predicted = probes.predict(
+        artifact, faces, data=data, split=split, reporter=reporter, threads=protocol.threads
+    )
+    corruptions: tuple[CorruptedQuality, ...] = ()
+    if held_out.corruption_images:
+        corruptions = probes.corruptions(
+            artifact,
+            faces,
+            data=data,
+            split=split,
+            images=held_out.corruption_images,
+            reporter=reporter,
+            threads=protocol.threads,
+        )
+    return _Measured(
+        quality=quality_of(
+            predicted, faces, data=data, split=split, manifest_sha256=held_out.manifest_sha256
+        ),
+        slices=sliced_quality(predicted, faces, race_names=held_out.race_names),
+        corruptions=corruptions,
+    )

@@ -66,6 +66,25 @@ class Terms:
     tile: int
 
 
+def scaled_times(layer_ms: Mapping[str, float], whole: Any, cut: Any) -> dict[str, float]:
+    """Estimate each layer's time in a cut network from its time in the whole one.
+
+    Args:
+        layer_ms: by layer name, measured in `whole`.
+        whole: the network that was measured.
+        cut: the same with fewer channels.
+
+    Source:
+        In proportion to the kernel's size, as `cost_terms` takes it.
+    """
+    scaled = dict(layer_ms)
+    for layer in cut.layers:
+        if layer.name in scaled and layer.weights:
+            before = int(np.prod(whole.get_layer(layer.name).weights[0].shape))
+            scaled[layer.name] *= int(np.prod(layer.weights[0].shape)) / before
+    return scaled
+
+
 def cost_terms(model: Any, graph: ChannelGraph, budget: Budget) -> Terms:
     """Write down a network's cost for any width of its groups.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgeface.compress.allocate import most_important, uniform, within_budget
@@ -134,6 +134,19 @@ def prune_to_budget(
         keep_at_least_ratio=keep_at_least_ratio,
     )
     return _cut_to(model, graph, groups, counts, scores, asked_ratio=None)
+
+
+def combined(reports: Sequence[PruneReport]) -> PruneReport:
+    """Join the reports of several rounds, one or more, into one from the first to the last."""
+    first, last = reports[0], reports[-1]
+    after = {group.name: group.channels_after for group in last.groups}
+    return replace(
+        last,
+        asked_ratio=first.asked_ratio if len(reports) == 1 else None,
+        groups=tuple(replace(group, channels_after=after[group.name]) for group in first.groups),
+        parameters_before=first.parameters_before,
+        macs_before=first.macs_before,
+    )
 
 
 def _cut_to(

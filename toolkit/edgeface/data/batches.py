@@ -33,7 +33,8 @@ def training_batches(
     Args:
         images: uint8 [N, side, side, 3], RGB; may be a read-only `numpy.memmap`. Read batch by
             batch, never copied whole.
-        targets: by head, float32 [N, units].
+        targets: by head, float32 [N, units], or [steps, B, units] where a face's target differs
+            from one showing to the next.
         weights: by head, float32 [N], of each face's loss.
         augment: what is done to the images.
         order: int64 [steps, B] of indices of faces, as from `balance.epoch_order`.
@@ -44,19 +45,24 @@ def training_batches(
         Dataset of (float32 [B, side, side, 3] 0..255, {head: [B, units]}, {head: [B]}).
     """
     steps, size = order.shape
-    labels = [*targets.values(), *weights.values()]
+    by_step = {name for name, each in targets.items() if each.ndim == 3}
+    shapes = [
+        *(each.shape[2 if name in by_step else 1 :] for name, each in targets.items()),
+        *(() for _ in weights),
+    ]
 
     def read(step: int) -> list[NDArray[np.float32]]:
         rows = order[step]
         # + 1: numpy pads seeds with zeros, and the epoch's order is drawn from [seed, epoch]
         batch = augment_batch(images[rows], augment, (seed, epoch, int(step) + 1))
-        return [batch, *(label[rows] for label in labels)]
+        wanted = [each[step] if name in by_step else each[rows] for name, each in targets.items()]
+        return [batch, *wanted, *(each[rows] for each in weights.values())]
 
     def make_batch(step: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        batch, *found = tf.numpy_function(read, [step], [tf.float32] * (1 + len(labels)))
+        batch, *found = tf.numpy_function(read, [step], [tf.float32] * (1 + len(shapes)))
         batch.set_shape((size, *images.shape[1:]))
-        for label, of in zip(found, labels, strict=True):
-            label.set_shape((size, *of.shape[1:]))
+        for label, shape in zip(found, shapes, strict=True):
+            label.set_shape((size, *shape))
         wanted, weighed = found[: len(targets)], found[len(targets) :]
         return (
             batch,

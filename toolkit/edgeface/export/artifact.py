@@ -30,15 +30,21 @@ from edgeface.types import (
 
 # Largest difference of one raw output that is still the same model on another machine.
 # Source: int8: kernels of two builds may round a requantization differently, one step each at the
-# last layers; float32: sums in another order, measured below 1e-4 on logits of about 10.
-GOLDEN_TOLERANCE = {"int8": 2.0, "float32": 1e-2}
+# last layers; float32: sums in another order, measured below 1e-4 on logits of about 10; dynamic:
+# activations are rounded to 8 bits as they come, chosen: a hundredth of logits of about 20.
+GOLDEN_TOLERANCE = {"int8": 2.0, "float32": 1e-2, "float16": 1e-2, "dynamic": 0.2}
 
 
-def artifact_name(spec: ModelSpec, *, pruning_ratio: float, scheme: Scheme) -> str:
-    """Name an artifact so that the name can be read: backbone, width, side, pruned, scheme."""
-    pruned = f"-p{round(100 * pruning_ratio)}" if pruning_ratio else ""
-    width = round(100 * spec.width_ratio)
-    return f"{spec.backbone}-a{width}-{spec.side_px}px{pruned}-{scheme}"
+def artifact_name(spec: ModelSpec, *, scheme: Scheme | None, tags: Sequence[str] = ()) -> str:
+    """Name an artifact so that the name can be read: backbone, width, side, what was done, scheme.
+
+    Args:
+        spec: of the network before pruning.
+        scheme: of the file; None for a Keras model.
+        tags: what was done, in order, e.g. "p40"; see `stages.tags_of`.
+    """
+    parts = (spec.backbone, f"a{round(100 * spec.width_ratio)}", f"{spec.side_px}px", *tags)
+    return "-".join((*parts, scheme) if scheme else parts)
 
 
 def make_artifact(

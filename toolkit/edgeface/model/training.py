@@ -7,9 +7,11 @@ validation epoch, and the history. Nothing is measured on training images.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tf_keras as keras
@@ -21,6 +23,7 @@ from edgeface.data.batches import plain_batches, training_batches
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, ModelError
 from edgeface.model.checkpoint import Checkpoints, EpochRecord
+from edgeface.model.distill import Lesson, Teaching, check_teaching, taught_targets
 from edgeface.model.heads import (
     Targets,
     decode_outputs,
@@ -49,6 +52,7 @@ class TrainingTask:
         folder: of the checkpoints.
         run_id: digest of all that determines this training.
         seed: of order and augmentation.
+        teaching: whose answers are blended into the targets; None learns from labels alone.
     """
 
     label: str
@@ -58,18 +62,30 @@ class TrainingTask:
     folder: Path
     run_id: str
     seed: int
+    teaching: Teaching | None = None
 
 
 def fine_tune(
-    model: Any, task: TrainingTask, spec: TrainSpec, reporter: Reporter
+    model: Any,
+    task: TrainingTask,
+    spec: TrainSpec,
+    reporter: Reporter,
+    *,
+    callbacks: Sequence[Any] = (),
+    after_epoch: Callable[[EpochRecord], bool] | None = None,
+    keep: Literal["best", "last"] = "best",
 ) -> tuple[EpochRecord, ...]:
     """Train a model; go on where an interrupted run of the same task stopped.
 
     Args:
-        model: tf_keras model with one output a head; left with its best epoch's weights.
+        model: tf_keras model with one output a head; changed in place.
         task: faces, folder, seed.
         spec: epochs, optimizer, augmentation.
         reporter: shows progress with time left.
+        callbacks: Keras callbacks besides, e.g. those of a pruning schedule.
+        after_epoch: is told each new epoch's record; where it answers False, training ends there.
+        keep: weights of which epoch the model is left with; "last" where earlier ones are not yet
+            what was asked, e.g. while zeros still become more.
 
     Returns:
         One record an epoch.
@@ -81,6 +97,8 @@ def fine_tune(
     """
     plan = _plan(task, spec)
     _check_validation(task)
+    if task.teaching:
+        check_teaching(task.teaching, task.heads)
     _say_missing(task, plan, reporter)
     set_batch_norm_momentum(model, spec.batch_norm_momentum)
     optimizer = _optimizer(spec, plan.steps)
@@ -89,7 +107,7 @@ def fine_tune(
     history = checkpoints.restore()
     if history:
         reporter.say(f"{task.label}: goes on after epoch {len(history)} of {spec.epochs}")
-    weights = {head.name: 1.0 if head.kind == "binary" else spec.age_weight for head in task.heads}
+    weights = loss_weights(task.heads, spec)
     model.compile(optimizer=optimizer, loss=losses(task.heads), loss_weights=weights)
     with reporter.track(task.label, spec.epochs * plan.steps) as advance:
         advance(len(history) * plan.steps)
@@ -101,22 +119,36 @@ def fine_tune(
                 epoch=epoch,
                 sampling=plan.sampling,
             )
+            order = plan.rows[order]  # of all faces, not only of those with a label
             batches = training_batches(
                 task.train.images,
-                plan.targets.values,
+                _epoch_targets(task, plan, spec, order, epoch),
                 plan.targets.weights,
                 spec.augment,
-                order=plan.rows[order],
+                order=order,
                 seed=task.seed,
                 epoch=epoch,
             )
             watch = _Watch(task.label, epoch, advance)
-            model.fit(batches, epochs=1, verbose=0, callbacks=[watch])
+            model.fit(batches, epochs=1, verbose=0, callbacks=[watch, *callbacks])
             record = _validate(model, task, epoch, watch.mean_loss)
             history = checkpoints.save(record)
             advance(0, _note(record))
-    checkpoints.restore_best()
+            if after_epoch and not after_epoch(record):
+                break
+    if keep == "best":
+        checkpoints.restore_best()
     return history
+
+
+def count_steps(task: TrainingTask, spec: TrainSpec) -> int:
+    """Count the batches that `fine_tune` trains on in all its epochs."""
+    return spec.epochs * (len(labelled_rows(task.train, task.heads)) // spec.batch_size)
+
+
+def loss_weights(heads: tuple[HeadSpec, ...], spec: TrainSpec) -> dict[str, float]:
+    """What each head's loss counts, by head name."""
+    return {head.name: 1.0 if head.kind == "binary" else spec.age_weight for head in heads}
 
 
 def predict_faces(
@@ -171,6 +203,7 @@ class _Plan:
     sampling: NDArray[np.float64] | None
     targets: Targets
     steps: int
+    images_digest: str  # of the training images where there is a teacher, else empty
 
 
 def _plan(task: TrainingTask, spec: TrainSpec) -> _Plan:
@@ -190,7 +223,31 @@ def _plan(task: TrainingTask, spec: TrainSpec) -> _Plan:
         targets = training_targets(task.train, task.heads, spec, shares=shares)
     except ModelError as err:
         raise ModelError(f"{task.label}: {err}") from err
-    return _Plan(rows=rows, sampling=sampling, targets=targets, steps=steps)
+    digest = _digest(task.train.images) if task.teaching else ""
+    return _Plan(rows=rows, sampling=sampling, targets=targets, steps=steps, images_digest=digest)
+
+
+def _digest(images: NDArray[np.uint8]) -> str:
+    digest = sha256()
+    for image in images:  # one at a time: they may be a file larger than the memory
+        digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def _epoch_targets(
+    task: TrainingTask, plan: _Plan, spec: TrainSpec, order: NDArray[np.int64], epoch: int
+) -> Mapping[str, NDArray[np.float32]]:
+    if task.teaching is None:
+        return plan.targets.values
+    lesson = Lesson(
+        images=task.train.images,
+        images_digest=plan.images_digest,
+        augment=spec.augment,
+        order=order,
+        seed=task.seed,
+        epoch=epoch,
+    )
+    return taught_targets(task.teaching, lesson, plan.targets.values, task.heads)
 
 
 def _say_missing(task: TrainingTask, plan: _Plan, reporter: Reporter) -> None:

@@ -255,16 +255,16 @@ def _bench_row(entry: BenchEntry, result: BenchResult) -> BenchRow:
     base_latency = None if baseline is None else baseline.latency
     speedup = "" if baseline is None else NOT_MEASURED
     if latency is not None and base_latency is not None:
-        speedup = f"{_significant(base_latency.p50_ms / latency.p50_ms)}×"
+        speedup = f"{significant(base_latency.p50_ms / latency.p50_ms)}×"
     return BenchRow(
         model=entry.name,
         is_baseline=entry is baseline,
-        size_mb=_significant(entry.size_bytes / _MB),
-        p50_ms=NOT_MEASURED if latency is None else _significant(latency.p50_ms),
-        p90_ms=NOT_MEASURED if latency is None else _significant(latency.p90_ms),
-        p99_ms=NOT_MEASURED if latency is None else _significant(latency.p99_ms),
-        fps=NOT_MEASURED if latency is None else _significant(latency.fps),
-        memory_mb=NOT_MEASURED if memory is None else _significant(memory.peak_rss_bytes / _MB),
+        size_mb=significant(entry.size_bytes / _MB),
+        p50_ms=NOT_MEASURED if latency is None else significant(latency.p50_ms),
+        p90_ms=NOT_MEASURED if latency is None else significant(latency.p90_ms),
+        p99_ms=NOT_MEASURED if latency is None else significant(latency.p99_ms),
+        fps=NOT_MEASURED if latency is None else significant(latency.fps),
+        memory_mb=NOT_MEASURED if memory is None else significant(memory.peak_rss_bytes / _MB),
         speedup=speedup,
         gender_accuracy_pct=_figure(entry, "accuracy"),
         age_mae_years=_figure(entry, "mae"),
@@ -294,7 +294,7 @@ def _images(entry: BenchEntry) -> str:
     return NOT_MEASURED if entry.quality is None else f"{entry.quality.n:,}"
 
 
-def _significant(value: float) -> str:
+def significant(value: float) -> str:
     """About three significant digits, at most three decimals, never an exponent."""
     for limit, digits in ((0.995, 3), (9.995, 2), (99.95, 1)):
         if value < limit:
@@ -333,7 +333,7 @@ def _memory_note(result: BenchResult) -> str:
         return ""
     return (
         f"Memory: peak of the process, of which Python and the runtime take "
-        f"{_significant(max(baselines) / _MB)} MB. MB = 10^6 bytes."
+        f"{significant(max(baselines) / _MB)} MB. MB = 10^6 bytes."
     )
 
 

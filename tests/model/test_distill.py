@@ -1,0 +1,209 @@
+"""Distillation: targets are the blend that was asked for, of the pictures that the student sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from edgeface.config import AugmentSpec, ModelSpec, TrainSpec
+from edgeface.data.batches import training_batches
+from edgeface.errors import ModelError
+from edgeface.model.distill import (
+    Lesson,
+    Teacher,
+    Teaching,
+    check_teaching,
+    taught_targets,
+    weights_digest,
+)
+from edgeface.model.heads import head_specs
+from edgeface.model.training import TrainingTask, fine_tune
+from edgeface.types import SilentReporter
+
+HEADS = head_specs(ModelSpec())
+AUGMENT = AugmentSpec(erase_ratio=0.5)
+ORDER = np.array([[0, 2], [3, 1]])
+IMAGES = np.random.default_rng(5).integers(0, 256, (4, 32, 32, 3), np.uint8)
+LABELS = {
+    "gender": np.array([[0.0], [1.0], [1.0], [0.0]], np.float32),
+    "age": np.eye(101, dtype=np.float32)[[3, 50, 20, 7]],
+}
+
+
+def teacher(seed: int, side_px: int = 32) -> Teacher:
+    """A network that answers each picture otherwise."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((side_px, side_px, 3), name="image")
+    features = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(image / 255)
+    features = keras.layers.GlobalMaxPooling2D()(features)
+    heads = {head.name: len(head.bins) or 1 for head in HEADS}
+    outputs = {
+        name: keras.layers.Dense(units, name=name)(features) for name, units in heads.items()
+    }
+    model = keras.Model(image, outputs)
+    return Teacher(
+        name=f"teacher-{seed}",
+        model=model,
+        heads=HEADS,
+        side_px=side_px,
+        digest=weights_digest(model),
+    )
+
+
+def lesson(epoch: int = 0) -> Lesson:
+    return Lesson(
+        images=IMAGES, images_digest="d", augment=AUGMENT, order=ORDER, seed=1, epoch=epoch
+    )
+
+
+def answers(of: Teacher, epoch: int = 0) -> dict[str, Any]:
+    """What the teacher says of the very batches that training shows, by numpy's own formulas."""
+    batches = training_batches(IMAGES, {}, {}, AUGMENT, order=ORDER, seed=1, epoch=epoch)
+    raw = [of.model(images) for images, _, _ in batches]
+    gender = np.stack([np.asarray(each["gender"], np.float64) for each in raw])
+    age = np.stack([np.asarray(each["age"], np.float64) for each in raw])
+    powers = np.exp(age - age.max(axis=-1, keepdims=True))
+    return {
+        "gender": 1 / (1 + np.exp(-gender)),
+        "age": powers / powers.sum(axis=-1, keepdims=True),
+    }
+
+
+def test_targets_blend_labels_and_the_mean_of_the_teachers(tmp_path: Path) -> None:
+    one, two = teacher(1), teacher(2)
+    teaching = Teaching(teachers=(one, two), ratio=0.75, cache=tmp_path)
+    found = taught_targets(teaching, lesson(), LABELS, HEADS)
+    said_one, said_two = answers(one), answers(two)
+    for name in ("gender", "age"):
+        taught = (said_one[name] + said_two[name]) / 2
+        expected = 0.75 * taught + 0.25 * LABELS[name][ORDER]
+        assert found[name].shape == (2, 2, LABELS[name].shape[1])
+        # answers are kept in half precision: 11 bits, so half a step of 2**-11 of values below 1
+        np.testing.assert_allclose(found[name], expected, atol=2**-12 + 1e-6)
+
+
+def test_kept_answers_are_those_that_were_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teaching = Teaching(teachers=(teacher(1),), ratio=1.0, cache=tmp_path)
+    first = taught_targets(teaching, lesson(), LABELS, HEADS)
+    kept = list(tmp_path.glob("*.npz"))
+    assert len(kept) == 1
+
+    def ask_again(*_: object) -> None:
+        raise AssertionError("asked though the answers are kept")
+
+    monkeypatch.setattr("edgeface.model.distill._ask", ask_again)
+    again = taught_targets(teaching, lesson(), LABELS, HEADS)
+    for name in first:
+        np.testing.assert_allclose(again[name], first[name], atol=2**-12)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 half"])
+def test_damaged_answers_are_asked_anew(tmp_path: Path, damage: bytes) -> None:
+    teaching = Teaching(teachers=(teacher(1),), ratio=1.0, cache=tmp_path)
+    first = taught_targets(teaching, lesson(), LABELS, HEADS)
+    (kept,) = tmp_path.glob("*.npz")
+    kept.write_bytes(damage)
+    again = taught_targets(teaching, lesson(), LABELS, HEADS)
+    np.testing.assert_allclose(again["age"], first["age"], atol=2**-12)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"epoch": 1},
+        {"seed": 2},
+        {"images_digest": "e"},
+        {"augment": AugmentSpec()},
+        {"order": ORDER[::-1]},
+    ],
+)
+def test_another_lesson_is_asked_for_itself(tmp_path: Path, other: dict[str, Any]) -> None:
+    teaching = Teaching(teachers=(teacher(1),), ratio=1.0, cache=tmp_path)
+    taught_targets(teaching, lesson(), LABELS, HEADS)
+    taught_targets(teaching, replace(lesson(), **other), LABELS, HEADS)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
+def test_a_teacher_of_another_side_sees_the_picture_resized(tmp_path: Path) -> None:
+    teaching = Teaching(teachers=(teacher(1, side_px=64),), ratio=1.0, cache=tmp_path)
+    found = taught_targets(teaching, lesson(), LABELS, HEADS)
+    assert found["age"].shape == (2, 2, 101)
+    np.testing.assert_allclose(found["age"].sum(axis=-1), 1, atol=101 * 2**-12)
+
+
+REGRESSION = head_specs(ModelSpec(age_head="regression"))
+
+
+@pytest.mark.parametrize(
+    ("teachers", "heads", "says"),
+    [
+        ((), HEADS, "no teacher"),
+        ((replace(teacher(1), heads=REGRESSION),), HEADS, "its head age is regression"),
+        ((replace(teacher(1), heads=HEADS[:1]),), HEADS, "its head age is none"),
+        ((teacher(1),), REGRESSION, "cannot be distilled"),
+    ],
+)
+def test_teachers_that_cannot_teach_are_refused(
+    teachers: tuple[Teacher, ...], heads: Any, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        check_teaching(Teaching(teachers=teachers, ratio=0.5, cache=tmp_path), heads)
+
+
+def test_a_student_comes_to_answer_as_its_teacher(
+    tmp_path: Path,
+    make_tiny_model: Callable[[], Any],
+    make_task: Callable[[Path], TrainingTask],
+) -> None:
+    """The teacher calls every face a woman of 70, which no label says."""
+    image = keras.Input((32, 32, 3), name="image")
+    nothing = keras.layers.GlobalAveragePooling2D()(image * 0)
+    logits = np.where(np.arange(101) == 70, 20.0, 0.0)
+    outputs = {
+        "gender": keras.layers.Dense(
+            1, bias_initializer=keras.initializers.Constant(20.0), name="gender"
+        )(nothing),
+        "age": keras.layers.Dense(
+            101, bias_initializer=keras.initializers.Constant(list(logits)), name="age"
+        )(nothing),
+    }
+    stubborn = keras.Model(image, outputs)
+    of = Teacher(name="stubborn", model=stubborn, heads=HEADS, side_px=32, digest="x")
+    spec = TrainSpec(epochs=2, batch_size=16, learning_rate=0.1)
+    ages = {}
+    for ratio in (0.0, 1.0):
+        model = make_tiny_model()
+        teaching = Teaching(teachers=(of,), ratio=ratio, cache=tmp_path / "answers")
+        task = replace(make_task(tmp_path / f"run-{ratio}"), teaching=teaching)
+        fine_tune(model, task, spec, SilentReporter())
+        raw = model.predict(task.validation.images.astype(np.float32), verbose=0)["age"]
+        ages[ratio] = float((raw.argmax(axis=-1) == 70).mean())
+    assert ages[1.0] == 1.0
+    assert ages[0.0] < 0.5
+
+
+def test_training_ends_where_the_caller_says_so(
+    tmp_path: Path,
+    make_tiny_model: Callable[[], Any],
+    make_task: Callable[[Path], TrainingTask],
+) -> None:
+    seen = []
+
+    def after(record: Any) -> bool:
+        seen.append(record.epoch)
+        return bool(record.epoch < 2)
+
+    spec = TrainSpec(epochs=5, batch_size=16)
+    history = fine_tune(
+        make_tiny_model(), make_task(tmp_path / "run"), spec, SilentReporter(), after_epoch=after
+    )
+    assert seen == [1, 2]
+    assert [record.epoch for record in history] == [1, 2]

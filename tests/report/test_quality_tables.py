@@ -1,0 +1,123 @@
+"""Figures on spoiled faces fit a terminal, and every figure keeps its own unit."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edgeface.bench.corruption import CORRUPTIONS, STRENGTHS, CorruptedQuality
+from edgeface.bench.device import describe_local
+from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.bench.slices import SliceFigure
+from edgeface.report.quality_tables import corruption_table, metric_figure, quality_markdown
+from edgeface.types import Metric
+
+LONG = "mobilenetv2-a100-128px-macs50-s80-qat-int8"
+
+
+def metric(name: str, value: float, unit: str) -> Metric:
+    return Metric(
+        task="age", name=name, value=value, low=value / 2, high=2 * value, unit=unit, n=1000
+    )
+
+
+def corrupted(kind: Any, strength: int) -> CorruptedQuality:
+    metrics = (
+        metric("accuracy", 0.9 - strength / 10, "ratio"),
+        metric("mae", 5.0 + strength, "years"),
+    )
+    return CorruptedQuality(kind=kind, strength=strength, n=1000, metrics=metrics)
+
+
+def entry(name: str, *corruptions: CorruptedQuality) -> BenchEntry:
+    return BenchEntry(
+        name=name,
+        artifact_sha256="00",
+        size_bytes=1,
+        scheme="int8",
+        parameters=1,
+        macs=1,
+        trained=True,
+        latency=None,
+        memory=None,
+        quality=None,
+        corruptions=corruptions,
+    )
+
+
+def result(*entries: BenchEntry) -> BenchResult:
+    return BenchResult(
+        schema_version=2,
+        started_utc="2025-11-22T03:16:05+00:00",
+        device_before=describe_local(),
+        device_after=describe_local(),
+        protocol=BenchProtocol(),
+        runtime="ai-edge-litert",
+        runtime_version="2.1.0",
+        edgeface_version="0.1.0",
+        commit="unknown",
+        entries=entries,
+        baseline=None,
+        data=None,
+        warnings=(),
+    )
+
+
+EVERY = (
+    corrupted("none", 0),
+    *(corrupted(kind, strength) for kind in CORRUPTIONS for strength in STRENGTHS),
+)
+
+
+def test_every_corruption_is_a_row_of_the_terminal() -> None:
+    text = io.StringIO()
+    Console(file=text, width=100).print(
+        corruption_table(result(entry(LONG, *EVERY), entry("bare")))
+    )
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in text.getvalue()
+    for kind in CORRUPTIONS:
+        at = next(number for number, line in enumerate(lines) if f" {kind} " in line)
+        assert lines[at].split()[-4:] == ["90.0", "80.0", "70.0", "60.0"]
+        assert lines[at + 1].split()[-4:] == ["5.00", "6.00", "7.00", "8.00"]
+    assert "bare" not in text.getvalue()
+    assert "n = 1,000" in text.getvalue()
+    assert "rotation 10, 20, 30 degrees" in " ".join(text.getvalue().split())
+
+
+def test_a_result_without_quality_has_no_table() -> None:
+    assert quality_markdown(result(entry("bare"))) == []
+
+
+def test_a_strength_that_was_not_measured_says_so() -> None:
+    (text,) = quality_markdown(result(entry("m", corrupted("none", 0), corrupted("jpeg", 2))))
+    line = next(each for each in text.splitlines() if "| jpeg | age MAE years |" in each)
+    assert line == (
+        "| m | jpeg | age MAE years | 5.00 (2.50–10.00) | not measured | 7.00 (3.50–14.00) "
+        "| not measured | 1,000 |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "text"),
+    [
+        ("accuracy", "ratio", "50.0 (25.0–100.0)"),
+        ("roc_auc", "ratio", "0.500 (0.250–1.000)"),
+        ("mae_20_29", "years", "0.50 (0.25–1.00)"),
+    ],
+)
+def test_a_share_is_percent_and_others_are_not(name: str, unit: str, text: str) -> None:
+    assert metric_figure(metric(name, 0.5, unit)).one_line() == text
+
+
+def test_too_few_images_are_said_with_their_number() -> None:
+    figure = SliceFigure(task="age", name="mae", value=5.0, low=None, high=None, unit="years", n=12)
+    assert metric_figure(figure).one_line() == "5.00 (too few; n = 12)"
+    wide = replace(figure, low=4.0, high=6.0, n=300)
+    assert metric_figure(wide).one_line() == "5.00 (4.00–6.00)"

@@ -1,0 +1,145 @@
+"""Stages: names, and that a run refuses models that may have seen its test images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tf_keras as keras
+
+from edgeface.compress.costs import scaled_times
+from edgeface.compress.prune import combined, prune
+from edgeface.config import (
+    ClusterSpec,
+    DataSpec,
+    ModelSpec,
+    PruneSpec,
+    QuantizeSpec,
+    Recipe,
+    SparsifySpec,
+    TrainSpec,
+)
+from edgeface.errors import ModelError
+from edgeface.model.networks import build_model
+from edgeface.model.saved import SCHEMA_VERSION, SavedModel, write_model
+from edgeface.stages import open_manifest, open_run, pruned_in_words, start_stage, tags_of
+from edgeface.types import SilentReporter
+
+SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
+RECIPE = Recipe(data=DataSpec(drawn_count=50, drawn_side_px=32), model=SPEC)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (Recipe(prune=PruneSpec(pruning_ratio=0)), ((), (), ())),
+        (Recipe(prune=PruneSpec(pruning_ratio=0.4)), (("p40",),) * 3),
+        (Recipe(prune=PruneSpec(budget="macs", budget_ratio=0.5)), (("macs50",),) * 3),
+        (
+            Recipe(prune=PruneSpec(pruning_ratio=0), sparsify=SparsifySpec(sparsity=0.8)),
+            ((), ("s80",), ("s80",)),
+        ),
+        (
+            Recipe(prune=PruneSpec(pruning_ratio=0.4), cluster=ClusterSpec(clusters=32)),
+            (("p40",), ("p40", "c32"), ("p40", "c32")),
+        ),
+        (
+            Recipe(prune=PruneSpec(pruning_ratio=0), quantize=QuantizeSpec(method="qat")),
+            ((), (), ("qat",)),
+        ),
+    ],
+)
+def test_names_say_what_was_done(recipe: Recipe, expected: Any) -> None:
+    tags = tags_of(recipe)
+    assert (tags["pruned"], tags["thinned"], tags["quantized"]) == expected
+
+
+def saved(path: Path, manifest_sha256: str, pruning_ratio: float = 0.0) -> Path:
+    about = SavedModel(
+        schema_version=SCHEMA_VERSION,
+        sha256="",
+        spec=SPEC,
+        run_id="a" * 64,
+        recipe={},
+        data="drawn faces",
+        manifest_sha256=manifest_sha256,
+        pruning_ratio=pruning_ratio,
+        history=(),
+        commit="unknown",
+    )
+    write_model(path, build_model(SPEC, seed=1, reporter=SilentReporter()), about)
+    return path
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Any:
+    return open_manifest(RECIPE, (), SilentReporter())
+
+
+def test_a_run_starts_from_a_model_of_the_same_division(tmp_path: Path, manifest: Any) -> None:
+    model, about = start_stage(saved(tmp_path / "m.keras", manifest.sha256), manifest)
+    assert about.spec == SPEC
+    assert model.output_shape == {"gender": (None, 1), "age": (None, 101)}
+
+
+def test_a_model_of_another_division_is_refused(tmp_path: Path, manifest: Any) -> None:
+    path = saved(tmp_path / "m.keras", "b" * 64)
+    with pytest.raises(ModelError, match="may have seen these test images"):
+        start_stage(path, manifest)
+
+
+def test_a_pruned_model_is_refused_as_a_start(tmp_path: Path, manifest: Any) -> None:
+    path = saved(tmp_path / "m.keras", manifest.sha256, pruning_ratio=0.3)
+    with pytest.raises(ModelError, match="is pruned already"):
+        start_stage(path, manifest)
+
+
+def test_a_teacher_of_another_division_is_refused(tmp_path: Path, manifest: Any) -> None:
+    path = saved(tmp_path / "t.keras", "b" * 64)
+    recipe = replace(RECIPE, teachers=(str(path),), train=TrainSpec(distill_ratio=0.5))
+    with pytest.raises(ModelError, match=r"teacher .* divided otherwise"):
+        open_run(recipe, manifest, tmp_path, SilentReporter())
+
+
+def test_teachers_and_start_are_part_of_what_a_run_is(tmp_path: Path, manifest: Any) -> None:
+    one = saved(tmp_path / "one.keras", manifest.sha256)
+    plain = open_run(RECIPE, manifest, tmp_path, SilentReporter())
+    started = open_run(RECIPE, manifest, tmp_path, SilentReporter(), one)
+    taught = replace(RECIPE, teachers=(str(one),), train=TrainSpec(distill_ratio=0.5))
+    third = open_run(taught, manifest, tmp_path, SilentReporter())
+    assert len({plain.id, started.id, third.id}) == 3
+
+
+def test_times_of_a_cut_network_follow_its_kernels() -> None:
+    layers = keras.layers
+
+    def network(first: int, second: int) -> Any:
+        image = keras.Input((8, 8, 3))
+        x = layers.Conv2D(first, 3, name="first")(image)
+        x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+        return keras.Model(image, layers.Conv2D(second, 1, name="second")(x))
+
+    times = {"first": 1.0, "depthwise": 3.0, "second": 4.0}
+    found = scaled_times(times, network(16, 32), network(8, 24))
+    assert found == {
+        "first": 1.0 * 8 / 16,
+        "depthwise": 3.0 * 8 / 16,
+        "second": 4.0 * (8 * 24) / (16 * 32),
+    }
+
+
+def test_reports_of_two_rounds_join_into_one() -> None:
+    model = build_model(SPEC, seed=1, reporter=SilentReporter())
+    once, first = prune(model, pruning_ratio=0.3, round_to=8)
+    _, second = prune(once, pruning_ratio=0.3, round_to=8)
+    joined = combined([first, second])
+    assert joined.macs_before == first.macs_before > first.macs_after == second.macs_before
+    assert joined.macs_after == second.macs_after
+    kept = sum(group.channels_after for group in second.groups)
+    whole = sum(group.channels_before for group in first.groups)
+    assert joined.pruning_ratio == pytest.approx(1 - kept / whole)
+    assert combined([first]) == first
+    words = pruned_in_words(PruneSpec(rounds=2), joined)
+    assert words.startswith(f"{100 * joined.pruning_ratio:.0f} % of channels pruned (magnitude, 2")

@@ -1,0 +1,173 @@
+"""The commands that need TensorFlow: `train` and `compress`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeface.config import Recipe, load_recipe
+from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.errors import DeviceError
+
+DataOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        help="Labelled faces: a manifest, a folder or a table. Repeat it to learn from several.",
+    ),
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A shipped recipe or a .toml file. Default: mobilenetv2 with --data, else drawn."
+    ),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="Starting weights: a file of the backbone's, 'imagenet' or 'none'."),
+]
+TeacherOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--teacher", help="Trained model (.keras) to learn from. Repeat it to average several."
+    ),
+]
+
+
+def train(
+    data: DataOption = None,
+    recipe: RecipeOption = None,
+    weights: WeightsOption = None,
+    teacher: TeacherOption = None,
+    out: Annotated[Path, typer.Option(help="Folder that gets the model.")] = Path("trained"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of another run.")
+    ] = False,
+) -> None:
+    """Fine-tune one model: baseline, teacher or student; without --data, on drawn faces."""
+    chosen = _recipe(recipe, data, weights, teacher)
+    reporter = _reporter(data)
+    with _quiet_tensorflow():
+        with _loading_tensorflow("train"):
+            from edgeface.pipeline import Request
+            from edgeface.pipeline import train as run
+
+        path = run(
+            Request(
+                recipe=chosen,
+                data=tuple(data or ()),
+                out=out,
+                calibration_out=out,
+                overwrite=overwrite,
+            ),
+            reporter,
+        )
+    print_line(str(path))
+
+
+def compress(
+    data: DataOption = None,
+    recipe: RecipeOption = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Trained model (.keras) to compress. Default: train one first."),
+    ] = None,
+    weights: WeightsOption = None,
+    teacher: TeacherOption = None,
+    out: Annotated[Path, typer.Option(help="Folder that gets the artifacts.")] = Path("exported"),
+    calibration: Annotated[
+        Path, typer.Option(help="Folder that gets the list of calibration images.")
+    ] = Path("calibration_data"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace artifacts of other runs.")
+    ] = False,
+) -> None:
+    """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
+    from edgeface.report.verdict_tables import verdict_table
+
+    chosen = _recipe(recipe, data, weights, teacher)
+    reporter = _reporter(data)
+    with _quiet_tensorflow():
+        with _loading_tensorflow("compress"):
+            from edgeface.pipeline import Request
+            from edgeface.pipeline import compress as run
+
+        request = Request(
+            recipe=chosen,
+            data=tuple(data or ()),
+            out=out,
+            calibration_out=calibration,
+            overwrite=overwrite,
+            start=model,
+        )
+        outcome = run(request, reporter)
+    if outcome.comparisons:
+        reporter.say(f"on the test split of {outcome.manifest.label}:")
+        table_console(stderr=True).print(verdict_table(outcome.comparisons))
+    for artifact in outcome.artifacts:
+        print_line(str(artifact.path))
+
+
+def _recipe(
+    recipe: str | None,
+    data: list[Path] | None,
+    weights: str | None,
+    teachers: list[Path] | None,
+) -> Recipe:
+    chosen = load_recipe(recipe or ("mobilenetv2" if data else "drawn"), teachers=teachers or ())
+    if weights is not None:
+        chosen = replace(chosen, model=replace(chosen.model, weights=weights))
+    return chosen
+
+
+def _reporter(data: list[Path] | None) -> TerminalReporter:
+    reporter = TerminalReporter()
+    if not data:
+        reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
+    return reporter
+
+
+@contextmanager
+def _loading_tensorflow(command: str) -> Iterator[None]:
+    """Say what to install if TensorFlow is missing, and drop what it writes while it loads.
+
+    Its C++ side writes to file descriptor 2 then, whatever the log level (seen with 2.21).
+    """
+    terminal = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        package = str(err.name).partition(".")[0]
+        if package == "edgeface":
+            raise
+        raise DeviceError(
+            f"{command}: {package} is not installed; install with: pip install 'edgeface[train]'"
+        ) from err
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow's own log lines off the terminal; errors still come as exceptions."""
+    import logging
+
+    before = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow loads; changes no result
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+        else:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = before

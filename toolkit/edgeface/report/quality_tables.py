@@ -1,0 +1,254 @@
+"""Quality beyond accuracy and MAE as tables. In: `BenchResult`. Out: Markdown; Rich of corruptions.
+
+By class, further figures, the worst groups, and spoiled faces. A table of which a result has no
+figure is left out: records of an older edgeface lack the later ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from edgeface.bench.corruption import CORRUPTIONS, SETTINGS, STRENGTHS, CorruptedQuality, Corruption
+from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.bench.slices import SliceFigure, SliceKind, SliceQuality
+from edgeface.bench.verdict_rule import SMALLEST_GROUPS
+from edgeface.report.tables import NOT_MEASURED, Figure, class_rows, escaped, markdown_table
+from edgeface.types import Metric
+
+TOO_FEW = "too few"
+_FURTHER = (
+    ("roc_auc", "ROC AUC"),
+    ("calibration_error", "calibration error %"),
+    ("rmse", "age RMSE years"),
+    ("r2", "age R²"),
+    ("within_5_years", "within 5 years %"),
+)
+_PERCENT = ("accuracy", "calibration_error", "within_5_years")
+_WORST_OF: tuple[SliceKind, ...] = ("age and gender", "race", "age, gender and race")
+_FIGURES = {"accuracy": "gender accuracy %", "mae": "age MAE years"}
+
+
+def quality_markdown(result: BenchResult) -> list[str]:
+    """Write what is known beyond the main table, a Markdown text a table, without a last newline.
+
+    By class; further figures; MAE by decade; worst groups; spoiled faces.
+    """
+    measured = [entry for entry in result.entries if entry.quality is not None]
+    tables = (
+        _classes(result),
+        _further(measured),
+        _decades(measured),
+        _worst(result.entries),
+        _spoiled(result.entries),
+    )
+    return [table for table in tables if table]
+
+
+def corruption_table(result: BenchResult) -> Table:
+    """Lay the figures on spoiled faces out for a terminal of 100 columns."""
+    table = Table(
+        title="Spoiled faces",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("model", overflow="fold")
+    table.add_column("corruption", no_wrap=True)
+    for heading in ("clean", "1", "2", "3"):
+        table.add_column(f"gender %\nMAE, {heading}", justify="right", no_wrap=True)
+    last = ""
+    for entry in result.entries:
+        for kind, columns in _by_kind(entry.corruptions):
+            pairs = zip(columns["accuracy"], columns["mae"], strict=True)
+            table.add_row(
+                Text(f"{entry.name}\nn = {entry.corruptions[0].n:,}" if entry.name != last else ""),
+                Text(kind),
+                *(Text(f"{accuracy.value}\n{mae.value}") for accuracy, mae in pairs),
+            )
+            last = entry.name
+    table.caption = Text("\n".join(_strengths()), style="default")
+    return table
+
+
+def metric_figure(metric: Metric | SliceFigure | None) -> Figure:
+    """Format a figure: shares as percent, years with two decimals, others with three."""
+    if metric is None:
+        return Figure(value=NOT_MEASURED)
+    percent, years = metric.name in _PERCENT, metric.unit == "years"
+    scale, digits = (100, 1) if percent else (1, 2 if years else 3)
+    value = f"{scale * metric.value:.{digits}f}"
+    if metric.low is None or metric.high is None:
+        return Figure(value=value, interval=TOO_FEW, images=f"n = {metric.n:,}")
+    return Figure(
+        value=value, interval=f"{scale * metric.low:.{digits}f}–{scale * metric.high:.{digits}f}"
+    )
+
+
+def _classes(result: BenchResult) -> str:
+    rows = [
+        [
+            escaped(row.model),
+            row.class_name,
+            row.precision_pct.one_line(),
+            row.recall_pct.one_line(),
+            row.f1_pct.one_line(),
+            row.n,
+        ]
+        for row in class_rows(result)
+    ]
+    headings = ["model", "class", "precision % (95 %)", "recall % (95 %)", "F1 % (95 %)", "n"]
+    return markdown_table(headings, rows) if rows else ""
+
+
+def _further(entries: Sequence[BenchEntry]) -> str:
+    rows = [
+        [
+            escaped(entry.name),
+            *(metric_figure(_metric(entry, name)).one_line() for name, _ in _FURTHER),
+        ]
+        for entry in entries
+    ]
+    headings = ["model", *(f"{words} (95 %)" for _, words in _FURTHER)]
+    return markdown_table(headings, rows) if rows else ""
+
+
+def _decades(entries: Sequence[BenchEntry]) -> str:
+    names = {
+        metric.name: metric.n
+        for entry in entries
+        for metric in _metrics(entry)
+        if metric.name.startswith("mae_")
+    }
+    if not names:
+        return ""
+    ordered = sorted(names, key=_first_year)
+    rows = [
+        [escaped(entry.name), *(_decade(_metric(entry, name)) for name in ordered)]
+        for entry in entries
+    ]
+    headings = [
+        f"{_first_year(name)}–{_first_year(name) + 9} (n = {names[name]:,})" for name in ordered
+    ]
+    note = "Age MAE by decade, years (95 %):"
+    return f"{note}\n\n{markdown_table(['model', *headings], rows)}"
+
+
+def _first_year(name: str) -> int:
+    return int(name.split("_")[1])
+
+
+def _decade(metric: Metric | None) -> str:
+    figure = metric_figure(metric)
+    if metric is not None and metric.n < SMALLEST_GROUPS:
+        return f"{figure.value} ({TOO_FEW})"
+    return figure.one_line()
+
+
+def _worst(entries: Sequence[BenchEntry]) -> str:
+    rows = [
+        [
+            escaped(entry.name),
+            words,
+            *(_worst_of(entry.slices, kind, name) for kind in _WORST_OF),
+            str(_count_too_few(entry.slices, name)),
+        ]
+        for entry in entries
+        if entry.slices
+        for name, words in _FIGURES.items()
+    ]
+    if not rows:
+        return ""
+    headings = ["model", "figure", *(f"worst by {kind} (95 %)" for kind in _WORST_OF), TOO_FEW]
+    note = (
+        f"Worst groups, of those with {SMALLEST_GROUPS} images or more; the last column counts the "
+        "groups by age, gender and race that have fewer, which are too few to tell. Each interval "
+        "stands alone: the worst of many looks bad by chance too. All groups are in the result "
+        "file."
+    )
+    return f"{note}\n\n{markdown_table(headings, rows, ('model', 'figure', *headings[2:-1]))}"
+
+
+def _worst_of(slices: Sequence[SliceQuality], kind: SliceKind, name: str) -> str:
+    sign = -1 if name == "accuracy" else 1
+    judged = [
+        (sign * figure.value, each.name, figure)
+        for each in slices
+        if each.by == kind
+        for figure in each.figures
+        if figure.name == name and not figure.is_too_few
+    ]
+    if not judged:
+        return NOT_MEASURED
+    _, group, figure = max(judged, key=lambda each: each[0])
+    return f"{escaped(group)}: {metric_figure(figure).one_line()}, n = {figure.n:,}"
+
+
+def _count_too_few(slices: Sequence[SliceQuality], name: str) -> int:
+    return sum(
+        figure.is_too_few
+        for each in slices
+        if each.by == "age, gender and race"
+        for figure in each.figures
+        if figure.name == name
+    )
+
+
+def _spoiled(entries: Sequence[BenchEntry]) -> str:
+    rows = [
+        [
+            escaped(entry.name),
+            kind,
+            words,
+            *(figure.one_line() for figure in columns[name]),
+            f"{entry.corruptions[0].n:,}",
+        ]
+        for name, words in _FIGURES.items()
+        for entry in entries
+        for kind, columns in _by_kind(entry.corruptions)
+    ]
+    if not rows:
+        return ""
+    headings = ["model", "corruption", "figure", "clean (95 %)"]
+    headings += [*(f"strength {each} (95 %)" for each in STRENGTHS), "n"]
+    text = ("model", "corruption", "figure")
+    return f"{' '.join(_strengths())}\n\n{markdown_table(headings, rows, text)}"
+
+
+def _strengths() -> list[str]:
+    listed = "; ".join(f"{kind} {SETTINGS[kind]}" for kind in CORRUPTIONS)
+    return [f"Spoiled faces, the same for every model. Strengths: {listed}."]
+
+
+def _by_kind(
+    corruptions: Sequence[CorruptedQuality],
+) -> Iterator[tuple[Corruption, dict[str, list[Figure]]]]:
+    """Each kind of corruption with the figures of the clean faces and of the three strengths."""
+    found: dict[tuple[str, int, str], Metric] = {
+        (each.kind, each.strength, metric.name): metric
+        for each in corruptions
+        for metric in each.metrics
+    }
+    kinds = {each.kind for each in corruptions}
+    for kind in CORRUPTIONS:
+        if kind in kinds:
+            places = [("none", 0), *((kind, strength) for strength in STRENGTHS)]
+            yield (
+                kind,
+                {
+                    name: [metric_figure(found.get((*place, name))) for place in places]
+                    for name in _FIGURES
+                },
+            )
+
+
+def _metrics(entry: BenchEntry) -> tuple[Metric, ...]:
+    return () if entry.quality is None else entry.quality.metrics
+
+
+def _metric(entry: BenchEntry, name: str) -> Metric | None:
+    return next((metric for metric in _metrics(entry) if metric.name == name), None)

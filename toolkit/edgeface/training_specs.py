@@ -1,0 +1,261 @@
+"""What a recipe can say of data, network and training; defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgeface.records import RangeError
+
+
+def require(*checks: tuple[bool, str]) -> None:
+    """Collect the problems of one spec.
+
+    Args:
+        checks: whether each holds, and what to say where it does not.
+
+    Raises:
+        RangeError: with all that do not hold.
+    """
+    problems = [problem for holds, problem in checks if not holds]
+    if problems:
+        raise RangeError(problems)
+
+
+def in_unit_interval(spec: Any, names: tuple[str, ...]) -> list[tuple[bool, str]]:
+    """Checks that fields are 0 or more and below 1, as `require` takes them."""
+    values = {name: getattr(spec, name) for name in names}
+    return [
+        (0 <= value < 1, f"{name} is {value}, expected 0 up to 1") for name, value in values.items()
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """How images are divided, and how many faces are drawn where no folder is given.
+
+    Attributes:
+        validation_ratio: share of images that choose the best epoch.
+        test_ratio: share of images that only the final figures see.
+        drawn_count: faces drawn when there is no folder.
+        drawn_side_px: side of a drawn face.
+        cache_memory_bytes: largest split that is kept decoded in memory; a larger one is on disk.
+        cache_disk_bytes: largest split that is kept decoded on disk; a larger one is refused.
+
+    Source:
+        70/10/20: issue "First light"; the published systems have no validation split.
+        Caches: chosen, so that UTKFace at 160 px stays in memory of a machine with 8 GB and
+        CelebA at 128 px goes to disk.
+    """
+
+    validation_ratio: float = 0.1
+    test_ratio: float = 0.2
+    drawn_count: int = 4000
+    drawn_side_px: int = 128
+    cache_memory_bytes: int = 2_000_000_000
+    cache_disk_bytes: int = 20_000_000_000
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        held_out = "expected above 0: figures come from held-out images"
+        require(
+            (self.validation_ratio > 0, f"validation_ratio is {self.validation_ratio}, {held_out}"),
+            (self.test_ratio > 0, f"test_ratio is {self.test_ratio}, {held_out}"),
+            (
+                self.validation_ratio + self.test_ratio < 1,
+                f"validation_ratio + test_ratio is {self.validation_ratio + self.test_ratio:g}, "
+                "expected below 1: nothing is left to train on",
+            ),
+            (self.drawn_count >= 50, f"drawn_count is {self.drawn_count}, expected 50 or more"),
+            (
+                32 <= self.drawn_side_px <= 256,
+                f"drawn_side_px is {self.drawn_side_px}, expected 32 to 256",
+            ),
+            *(
+                (value >= 0, f"{name} is {value}, expected 0 or more")
+                for name, value in (
+                    ("cache_memory_bytes", self.cache_memory_bytes),
+                    ("cache_disk_bytes", self.cache_disk_bytes),
+                )
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One network: a backbone and its heads.
+
+    Attributes:
+        backbone: "mobilenetv2"; "vgg16" as in the published baseline; "mobilenetv1", the shape in
+            which a face-pretrained teacher is had.
+        width_ratio: width multiplier α of MobileNetV2; 1 for the others.
+        side_px: height and width of the input.
+        age_head: "expectation" over bins 0..100 years, or linear "regression".
+        dropout_ratio: before the heads.
+        weights: "imagenet" (downloaded by Keras), "none" (random), or the path of a file.
+
+    Source:
+        α and sides with published ImageNet weights: tf_keras.applications.MobileNetV2.
+    """
+
+    backbone: Literal["mobilenetv1", "mobilenetv2", "vgg16"] = "mobilenetv2"
+    width_ratio: float = 1.0
+    side_px: int = 128
+    age_head: Literal["expectation", "regression"] = "expectation"
+    dropout_ratio: float = 0.2
+    weights: str = "imagenet"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(
+            (
+                0.1 <= self.width_ratio <= 2,
+                f"width_ratio is {self.width_ratio}, expected 0.1 to 2",
+            ),
+            (
+                self.backbone == "mobilenetv2" or self.width_ratio == 1,
+                f"width_ratio is {self.width_ratio}, expected 1: only mobilenetv2 has others",
+            ),
+            (
+                32 <= self.side_px <= 512 and self.side_px % 32 == 0,
+                f"side_px is {self.side_px}, expected a multiple of 32 from 32 to 512",
+            ),
+            *in_unit_interval(self, ("dropout_ratio",)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """What training does to a face so that the network does not learn it by heart.
+
+    Attributes:
+        flip: mirror half of the faces.
+        scale_ratio: zoom by a factor from 1 - this to 1 + this.
+        shift_ratio: move by up to this share of the side.
+        rotate_degrees: turn by up to this much either way.
+        light_ratio: offset brightness by up to this share, and scale contrast by 1 / (1 + this) to
+            1 + this.
+        colour_ratio: scale saturation and each of the three channels by 1 / (1 + this) to 1 + this.
+        shade_ratio: light from one side: darken one edge and lighten the other by up to this share.
+        tilt_ratio: turn the head in depth: shorten one edge of the picture against the opposite one
+            by up to this share.
+        erase_ratio: share of faces of which a rectangle is covered.
+        blur_ratio: share of faces that are blurred.
+        noise_levels: standard deviation of noise, drawn from 0 to this many of 255 grey levels.
+
+    Source:
+        chosen: the variations that hand-held cameras show; sizes tried in benchmarks/LOG.md.
+    """
+
+    flip: bool = True
+    scale_ratio: float = 0.12
+    shift_ratio: float = 0.06
+    rotate_degrees: float = 15.0
+    light_ratio: float = 0.25
+    colour_ratio: float = 0.0
+    shade_ratio: float = 0.0
+    tilt_ratio: float = 0.0
+    erase_ratio: float = 0.0
+    blur_ratio: float = 0.0
+    noise_levels: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        amounts = ("scale_ratio", "shift_ratio", "light_ratio", "colour_ratio", "shade_ratio")
+        shares = {name: getattr(self, name) for name in ("erase_ratio", "blur_ratio")}
+        require(
+            *in_unit_interval(self, (*amounts, "tilt_ratio")),
+            *(
+                (0 <= value <= 1, f"{name} is {value}, expected 0 to 1")
+                for name, value in shares.items()
+            ),
+            (
+                0 <= self.noise_levels <= 255,
+                f"noise_levels is {self.noise_levels}, expected 0 to 255",
+            ),
+            (
+                0 <= self.rotate_degrees <= 180,
+                f"rotate_degrees is {self.rotate_degrees}, expected 0 to 180",
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """One run of training.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: images a step.
+        optimizer: "adamw" (decoupled weight decay) or "adam".
+        learning_rate: its peak.
+        schedule: "cosine" to zero after a linear warm-up, or "constant".
+        warmup_ratio: share of all steps that warm up (cosine only).
+        weight_decay: of AdamW; normalisation parameters and biases are left out.
+        label_smoothing_ratio: of the gender labels.
+        age_sigma_years: width of the soft age label over the bins (expectation head only).
+        age_weight: weight of the age loss beside the gender loss, which has 1.
+        batch_norm_momentum: of the moving statistics.
+        balance: labels by which rare faces are shown more often: "age" (by decade), "gender" or
+            any other attribute; none shows every face once an epoch.
+        balance_power: how much: a face is drawn in proportion to its group's size to the power of
+            minus this; 1 makes all groups equally frequent.
+        distill_ratio: share of the teachers' answers in what a face is trained towards, 0 to 1;
+            the labels have the rest. 0 learns from labels alone.
+        augment: see `AugmentSpec`.
+
+    Source:
+        Learning rate, decay, σ: the plain fine-tune described in issue 5, repeated in
+        benchmarks/LOG.md. Momentum 0.95: Keras's 0.999 keeps ImageNet's statistics for
+        thousands of steps. Balance power 0.5: Mahajan et al. 2018, Exploring the Limits of Weakly
+        Supervised Pretraining (arXiv 1805.00932), square-root sampling.
+    """
+
+    epochs: int = 16
+    batch_size: int = 64
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = 1.2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_ratio: float = 0.05
+    weight_decay: float = 0.02
+    label_smoothing_ratio: float = 0.05
+    age_sigma_years: float = 2.0
+    age_weight: float = 0.5
+    batch_norm_momentum: float = 0.95
+    balance: tuple[str, ...] = ()
+    balance_power: float = 0.5
+    distill_ratio: float = 0.0
+    augment: AugmentSpec = AugmentSpec()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        positive = {
+            name: getattr(self, name) for name in ("learning_rate", "age_sigma_years", "age_weight")
+        }
+        ratios = ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum")
+        require(
+            (self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more"),
+            (self.batch_size >= 2, f"batch_size is {self.batch_size}, expected 2 or more"),
+            *(
+                (0 < value < math.inf, f"{name} is {value}, expected above 0 and finite")
+                for name, value in positive.items()
+            ),
+            *in_unit_interval(self, ratios),
+            (
+                0 <= self.weight_decay < math.inf,
+                f"weight_decay is {self.weight_decay}, expected 0 or more and finite",
+            ),
+            (
+                len(set(self.balance)) == len(self.balance),
+                f"balance is {', '.join(self.balance)}, expected every label once",
+            ),
+            (
+                0 <= self.balance_power <= 1,
+                f"balance_power is {self.balance_power}, expected 0 to 1",
+            ),
+            (
+                0 <= self.distill_ratio <= 1,
+                f"distill_ratio is {self.distill_ratio}, expected 0 to 1",
+            ),
+        )
