@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -169,7 +170,7 @@ def main() -> None:
     path = {name: measure_path(setting, manifest, PLANS[name]) for name in ("biases", "together")}
     layers, layers_time = None, None
     if arguments.layers:
-        layers, layers_time = _timed(lambda: _layers(setting))
+        layers, layers_time = _timed(partial(_layers, setting))
         _, left_float = measure_plans(setting, _left_float(layers), original)
         plans += left_float
     result = Result(
@@ -203,13 +204,13 @@ def measure_plans(
     """Quantize by each plan and compare with the float file, which comes first if not given."""
     results = []
     if original is None:
-        original, spent = _timed(lambda: _predict(setting, setting.content))
+        original, spent = _timed(partial(_predict, setting, setting.content))
         nothing = Spent(wall_s=0, cpu_s=0)
         made = _Made(setting.content, original, nothing, spent)
         results.append(_row(setting, "float32", None, original, made))
     for name, plan in plans.items():
-        content, quantizing = _timed(lambda plan=plan: _quantize(setting, plan))
-        found, spent = _timed(lambda content=content: _predict(setting, content))
+        content, quantizing = _timed(partial(_quantize, setting, plan))
+        found, spent = _timed(partial(_predict, setting, content))
         made = _Made(content, found, quantizing, spent)
         results.append(_row(setting, name, plan, original, made))
     return original, tuple(results)

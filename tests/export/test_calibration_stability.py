@@ -21,6 +21,7 @@ from edgeface.export.calibration_stability import (
 )
 from edgeface.export.convert import to_int8_tflite
 from edgeface.export.flatbuffer import read_signature
+from edgeface.export.plan import QuantizePlan
 from edgeface.runtime.affine import dequantize
 from edgeface.runtime.interpreter import open_model, run
 from edgeface.types import GENDER_CLASSES, HeadSpec, SilentReporter
@@ -52,7 +53,9 @@ FOUND = CalibrationStability(
 def compare(
     float_content: bytes, calibration: NDArray[np.uint8], probe: NDArray[np.uint8]
 ) -> CalibrationStability:
-    return calibration_stability(float_content, calibration, probe, HEADS, SilentReporter())
+    return calibration_stability(
+        float_content, calibration, probe, HEADS, SilentReporter(), QuantizePlan()
+    )
 
 
 def interleaved(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -257,5 +260,7 @@ def test_heads_that_cannot_be_compared_are_refused(
     float_content: bytes, faces: NDArray[np.uint8], heads: tuple[HeadSpec, ...], message: str
 ) -> None:
     with pytest.raises(ExportError, match=message) as caught:
-        calibration_stability(float_content, faces[:2], faces[:1], heads, SilentReporter())
+        calibration_stability(
+            float_content, faces[:2], faces[:1], heads, SilentReporter(), QuantizePlan()
+        )
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_every_measured_candidate_is_a_point_with_its_figures(
     at = {}
     for collection in axes.collections:
         if collection.get_gid():
-            at[collection.get_gid()] = tuple(collection.get_offsets()[0])
+            at[collection.get_gid()] = tuple(np.asarray(collection.get_offsets())[0].tolist())
     assert at == {
         each.name: (pytest.approx((each.size_bytes or 0) / unit), pytest.approx(each.mae_years))
         for each in (REFERENCE, OFF, CHOSEN)
@@ -99,10 +100,10 @@ def test_what_is_named_and_where_the_limits_are() -> None:
     assert {"size<=1MB", "mae<=5.2"} <= set(words)
     assert "p50<=0.8ms" not in words, "of the other axis"
     dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-    xs = [line.get_xdata() for line in dashed]
-    ys = [line.get_ydata() for line in dashed]
-    assert [1.0, 1.0] in [list(map(float, x)) for x in xs]  # MB
-    assert [5.2, 5.2] in [list(map(float, y)) for y in ys]
+    xs = [np.asarray(line.get_xdata()).tolist() for line in dashed]
+    ys = [np.asarray(line.get_ydata()).tolist() for line in dashed]
+    assert [1.0, 1.0] in xs  # MB
+    assert [5.2, 5.2] in ys
 
 
 def test_points_that_are_far_apart_get_a_logarithmic_axis() -> None:

@@ -30,6 +30,7 @@ from edgeface.search.budget import parse_budget
 from edgeface.search.evaluator import searched_id
 from edgeface.search.final import Final, final_figures, margins_of
 from edgeface.search.front import choose, front
+from edgeface.search.job import require_choice
 from edgeface.search.limits import axes_of, limits_of
 from edgeface.search.measured import Measured
 from edgeface.search.record import SearchRecord
@@ -163,8 +164,7 @@ def mae_of(searched: Searched, candidate: Candidate) -> float:
 
 def test_the_choice_is_written_with_figures_of_the_test_split(searched: Searched) -> None:
     answer = answered(searched)
-    assert answer.artifact is not None
-    chosen = load_artifact(searched.out / answer.artifact.path.name)
+    chosen = load_artifact(searched.out / require_choice(answer).path.name)
     assert chosen.sidecar.name == answer.record.chosen
     quality = chosen.sidecar.quality
     assert quality is not None
@@ -274,7 +274,8 @@ def test_where_nothing_fits_the_front_stays_and_the_test_split_is_not_touched(
     assert answer.artifact is None
     assert answer.final is None
     assert answer.record.chosen is None
-    assert "it binds alone: size, by 1.00 MB" in answer.record.binding
+    with pytest.raises(CompressionError, match=r"it binds alone: size, by 1\.00 MB"):
+        require_choice(answer)
     assert answer.front
     assert all(path.exists() for path in answer.front)
     assert answer.record.binding.split(";")[0] in (searched.out / "search.md").read_text().replace(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -31,8 +32,6 @@ def test_what_is_appended_is_read_in_order_from_any_number_on(tmp_path: Path) ->
 @settings(max_examples=30)
 @given(st.integers(1, 200))
 def test_a_record_cut_off_anywhere_counts_as_never_written(kept_bytes: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.jsonl"
         JournalFile(path).append_logs(RECORDS)
@@ -98,6 +97,14 @@ def test_a_lock_excludes_another_in_the_same_process_until_it_is_released(tmp_pa
         one.try_acquire()
     one.release()
     one.release()
-    with other.held():
+    with other.held(before_waiting=lambda: pytest.fail("nobody else holds it")):
         assert not one.try_acquire()
     assert one.try_acquire()
+
+
+def test_who_must_wait_for_a_lock_can_say_so_first(tmp_path: Path) -> None:
+    one, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert one.try_acquire()
+    # released before the wait begins, so that this test cannot hang
+    with other.held(before_waiting=one.release):
+        assert not one.try_acquire()

@@ -77,6 +77,14 @@ def test_no_more_are_taken_than_are_asked_for_by_all_together(tmp_path: Path) ->
     assert other.claim(at_most=4) is not None
 
 
+def test_what_was_stopped_before_training_does_not_count(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    for was_trained in (False, False, True):
+        study.stop(claimed(study, at_most=1), "dear", {"x": 1.0}, was_trained=was_trained)
+    assert study.claim(at_most=1) is None
+    assert [entry.was_trained for entry in study.entries()] == [False, False, True]
+
+
 def test_a_candidate_whose_worker_is_gone_is_free_again(tmp_path: Path) -> None:
     one, other = opened(tmp_path), opened(tmp_path)
     held = [claimed(one) for _ in range(16)]

@@ -174,7 +174,7 @@ def test_the_binding_limit_in_words() -> None:
     found = {NARROW: figures(NARROW, 5.3, 0.95)}
     budget = "size<=1MB, mae<=+0.5"
     assert binding_words(outcome_of(budget, found), parse_budget(budget)) == (
-        "no candidate meets size<=1MB, mae<=+0.5 (2 were measured); it binds alone: size, by 7.00 "
+        "no candidate meets size<=1MB, mae<=+0.5 (of 2 measured); it binds alone: size, by 7.00 "
         "MB: 8.00 MB with all else met (mobilenetv2-a100-128px-float32); or mae, by 0.30 years: "
         "5.30 years with all else met (mobilenetv2-a50-128px-int8)"
     )
@@ -184,12 +184,12 @@ def test_several_limits_that_bind_at_once_in_words() -> None:
     found = {NARROW: figures(NARROW, 5.3, 0.90)}
     budget = "size<=0.45MB, mae<=+0.5, gender>=-3pp"
     assert binding_words(outcome_of(budget, found), parse_budget(budget)) == (
-        "no candidate meets size<=450kB, mae<=+0.5, gender>=-3pp (2 were measured); it binds alone:"
+        "no candidate meets size<=450kB, mae<=+0.5, gender>=-3pp (of 2 measured); it binds alone:"
         " size, by 7.55 MB: 8.00 MB with all else met (mobilenetv2-a100-128px-float32)"
     )
     budget = "size<=0.45MB, mae<=4.4, gender>=-3pp"
     assert binding_words(outcome_of(budget, found), parse_budget(budget)) == (
-        "no candidate meets size<=450kB, mae<=4.4, gender>=-3pp (2 were measured); several limits "
+        "no candidate meets size<=450kB, mae<=4.4, gender>=-3pp (of 2 measured); several limits "
         "bind at once: mobilenetv2-a50-128px-int8 is nearest, over by size +0.050 MB, mae +0.90 "
         "years, gender -2.00 pp; loosen them together, or ask for a wider space"
     )

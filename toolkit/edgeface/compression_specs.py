@@ -132,7 +132,8 @@ class QuantizeSpec:
         scheme: "int8"; "float16", half the bytes and no faster; "dynamic", refused where it is
             slower than float32.
         calibration_images: from the training split.
-        equalize: shift scale between neighbouring layers first.
+        equalize: shift scale between neighbouring layers first (int8 after training only, as the
+            next four).
         ranges: of the activations: "extremes", or those with the least "error".
         correct_biases: take back the shift that rounding gives each channel.
         refit_heads: fit the heads anew on the quantized features.
@@ -149,8 +150,8 @@ class QuantizeSpec:
     method: Literal["post_training", "qat"] = "post_training"
     scheme: Literal["int8", "float16", "dynamic"] = "int8"
     calibration_images: int = 300
-    equalize: bool = False
-    ranges: Literal["extremes", "error"] = "extremes"
+    equalize: bool = True
+    ranges: Literal["extremes", "error"] = "error"
     correct_biases: bool = True
     refit_heads: bool = False
     mixed_layers: int = 0
@@ -159,12 +160,7 @@ class QuantizeSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges, and that nothing asked would be ignored."""
-        extras = {
-            "equalize": self.equalize,
-            "ranges": self.ranges != "extremes",
-            "refit_heads": self.refit_heads,
-            "mixed_layers": self.mixed_layers > 0,
-        }
+        extras = {"refit_heads": self.refit_heads, "mixed_layers": self.mixed_layers > 0}
         unused = [name for name, asked in extras.items() if asked]
         plain = self.method == "post_training" and self.scheme == "int8"
         require(

@@ -59,7 +59,7 @@ from edgeface.stages import (
     start_stage,
     train_stage,
 )
-from edgeface.stages_weights import quantize_stage, thin_stage
+from edgeface.stages_weights import plan_of, quantize_stage, thin_stage
 from edgeface.types import Reporter, Scheme
 
 PROBE_IMAGES = 2000
@@ -306,6 +306,7 @@ def _stability(float_content: bytes, calibration: Faces, run: Run) -> dict[str, 
         run.validation.images[:PROBE_IMAGES],
         head_specs(run.recipe.model),
         run.reporter,
+        plan_of(run.recipe.quantize),
     )
     run.reporter.say(stability_line(stability))
     return to_mapping(stability)

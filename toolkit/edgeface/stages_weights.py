@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeface.compress.cluster import cluster_weights
 from edgeface.compress.magnitude import magnitude_prune
 from edgeface.compress.qat import quantization_aware
-from edgeface.config import TrainSpec
+from edgeface.config import QuantizeSpec, TrainSpec
 from edgeface.export.convert import to_float_tflite
 from edgeface.export.convert_tfmot import qat_to_int8_tflite, to_sparse_tflite
 from edgeface.export.mixed_precision import MixedLimits, mixed_precision
@@ -49,6 +49,18 @@ def thin_stage(model: Any, run: Run) -> tuple[Any, bytes, str]:
     return thin, to_float_tflite(thin), f"{cluster.clusters} values a layer (clustered)"
 
 
+def plan_of(spec: QuantizeSpec) -> QuantizePlan:
+    """What a recipe asks of quantization after training."""
+    return QuantizePlan(
+        scheme=spec.scheme,
+        equalize=spec.equalize and spec.scheme == "int8",
+        ranges=spec.ranges if spec.scheme == "int8" else "extremes",
+        correct_biases=spec.correct_biases,
+        refit_heads=spec.refit_heads,
+        allow_slow=spec.allow_slow,
+    )
+
+
 def quantize_stage(
     model: Any, float_content: bytes, calibration: NDArray[np.uint8], run: Run
 ) -> tuple[bytes, str]:
@@ -70,14 +82,7 @@ def quantize_stage(
     spec = run.recipe.quantize
     if spec.method == "qat":
         return _trained_with_rounding(model, run, calibration)
-    plan = QuantizePlan(
-        scheme=spec.scheme,
-        equalize=spec.equalize,
-        ranges=spec.ranges,
-        correct_biases=spec.correct_biases,
-        refit_heads=spec.refit_heads,
-        allow_slow=spec.allow_slow,
-    )
+    plan = plan_of(spec)
     if spec.mixed_layers:
         faces = run.validation.take(range(min(MIXED_IMAGES, len(run.validation))))
         heads = head_specs(run.recipe.model)

@@ -9,17 +9,16 @@ choice of the images is not made here (`data.calibration`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.errors import ExportError
-from edgeface.export.convert import to_int8_tflite
-from edgeface.export.flatbuffer import read_signature
-from edgeface.runtime.decode import decode
-from edgeface.runtime.interpreter import open_model, run
-from edgeface.types import Contract, HeadSpec, ImageSpec, Reporter
+from edgeface.export.plan import QuantizePlan
+from edgeface.export.predictions import predict
+from edgeface.export.quantize import quantize
+from edgeface.types import HeadSpec, Reporter
 
 AGE_SHIFT_TOLERANCE_YEARS = 0.1
 """Largest shift of the mean predicted age between the halves.
@@ -79,6 +78,7 @@ def calibration_stability(
     probe_images: NDArray[np.uint8],
     heads: tuple[HeadSpec, ...],
     reporter: Reporter,
+    plan: QuantizePlan,
 ) -> CalibrationStability:
     """Quantize with each half of the calibration images, and compare the two on other images.
 
@@ -92,6 +92,7 @@ def calibration_stability(
         probe_images: uint8 [P, side, side, 3], of the validation split, 1 or more.
         heads: of the model, as `head_specs` gives them: one in years, any number of binary ones.
         reporter: shows progress.
+        plan: how both are quantized.
 
     Raises:
         ExportError: too few images, other heads, no output for a head, or a tensor of the int8
@@ -122,16 +123,20 @@ def calibration_stability(
             f"heads: found {found or 'none'}, expected one in years and else binary ones; "
             "other heads have no tolerance here yet"
         )
-    a, b = (
-        _predict(
-            to_int8_tflite(float_content, calibration_images[start::2], reporter),
-            probe_images,
-            heads,
-            label=f"stability of calibration, half {name}",
-            reporter=reporter,
-        )
-        for start, name in ((0, "A"), (1, "B"))
-    )
+    halves = []
+    for start, name in ((0, "A"), (1, "B")):
+        content = quantize(float_content, calibration_images[start::2], plan, reporter)
+        with reporter.track(f"stability of calibration, half {name}", len(probe_images)) as advance:
+            halves.append(
+                predict(
+                    content,
+                    probe_images,
+                    heads,
+                    where=f"int8 model of half {name}",
+                    advance=advance,
+                )
+            )
+    a, b = halves
     difference = {head.name: a[head.name] - b[head.name] for head in heads}
     age_shift = float(difference[in_years[0]].mean())
     share_shift = {name: float(difference[name].mean()) for name in binary}
@@ -197,35 +202,3 @@ def stability_line(stability: CalibrationStability) -> str:
         f"(limit {stability.age_shift_tolerance_years:.2f}){shares}, "
         f"on {stability.probe_images} validation images{advice}"
     )
-
-
-def _predict(
-    content: bytes,
-    images: NDArray[np.uint8],
-    heads: tuple[HeadSpec, ...],
-    *,
-    label: str,
-    reporter: Reporter,
-) -> dict[str, NDArray[np.float64]]:
-    signature = read_signature(content)
-    missing = [head.name for head in heads if head.name not in signature.outputs]
-    if missing:
-        raise ExportError(
-            f"int8 model: no output for {', '.join(missing)}; it has {', '.join(signature.outputs)}"
-        )
-    outputs = tuple(signature.outputs[head.name] for head in heads)
-    contract = Contract(
-        image=ImageSpec(side_px=signature.input.shape[1]),
-        input=signature.input,
-        outputs=outputs,
-        heads=tuple(
-            replace(head, tensor=spec.name) for head, spec in zip(heads, outputs, strict=True)
-        ),
-    )
-    model = open_model(content, where=label)
-    rows = []
-    with reporter.track(label, len(images)) as advance:
-        for image in images:
-            rows.append(run(model, image, outputs))
-            advance(1)
-    return decode(tuple(np.concatenate(column) for column in zip(*rows, strict=True)), contract)

@@ -29,6 +29,11 @@ def to_float_tflite(model: Any) -> bytes:
     Raises:
         ExportError: the converter refuses the model.
     """
+    return converted(converter_of(model), model.name)
+
+
+def converter_of(model: Any) -> Any:
+    """Hand TensorFlow's converter a Keras model, for a batch of one; its options come after."""
     shape = (1, *model.input_shape[1:])
     spec = tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
     function = tf.function(
@@ -38,14 +43,20 @@ def to_float_tflite(model: Any) -> bytes:
     # takes five times as long and gives the same bytes
     variables = tf.Module()
     variables.held = model.variables
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], variables)
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], variables)
+
+
+def converted(converter: Any, name: str) -> bytes:
+    """Run the converter.
+
+    Raises:
+        ExportError: it refuses the model called `name`.
+    """
     try:
         return bytes(converter.convert())
     except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as err:
         reason = str(err).strip().splitlines()[0]
-        raise ExportError(
-            f"model {model.name!r}: cannot be converted to .tflite: {reason}"
-        ) from err
+        raise ExportError(f"model {name!r}: cannot be converted to .tflite: {reason}") from err
 
 
 def to_int8_tflite(

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.lite.python.convert_phase import ConverterError  # no public name has it
 
 from edgeface.errors import ExportError
-from edgeface.export.convert import INPUT_NAME
+from edgeface.export.convert import converted, converter_of
 from edgeface.export.flatbuffer import float_tensors
 
 
@@ -37,9 +36,9 @@ def to_sparse_tflite(model: Any) -> bytes:
     Source:
         tf.lite.Optimize.EXPERIMENTAL_SPARSITY, TensorFlow 2.21.
     """
-    converter = _converter(model)
+    converter = converter_of(model)
     converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-    return _convert(converter, model.name)
+    return converted(converter, model.name)
 
 
 def qat_to_int8_tflite(model: Any) -> bytes:
@@ -57,12 +56,12 @@ def qat_to_int8_tflite(model: Any) -> bytes:
         ExportError: the converter refuses the model, or a tensor is still float, because the model
             has a layer without fake quantization.
     """
-    converter = _converter(model)
+    converter = converter_of(model)
     # without a calibration set this takes the scales from the fake quantization
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    content = _convert(converter, model.name)
+    content = converted(converter, model.name)
     floats = float_tensors(content)
     if floats:
         raise ExportError(
@@ -70,23 +69,3 @@ def qat_to_int8_tflite(model: Any) -> bytes:
             f"{floats[0]}; expected none; give a model of quantization_aware"
         )
     return content
-
-
-def _converter(model: Any) -> Any:
-    shape = (1, *model.input_shape[1:])
-    spec = tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
-    function = tf.function(
-        lambda image: model(image, training=False), input_signature=[spec]
-    ).get_concrete_function()
-    # as in convert.to_float_tflite: of a Keras model the converter would save every layer
-    variables = tf.Module()
-    variables.held = model.variables
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], variables)
-
-
-def _convert(converter: Any, name: str) -> bytes:
-    try:
-        return bytes(converter.convert())
-    except (ConverterError, ValueError, RuntimeError, tf.errors.OpError) as err:
-        reason = str(err).strip().splitlines()[0]
-        raise ExportError(f"model {name!r}: cannot be converted to .tflite: {reason}") from err

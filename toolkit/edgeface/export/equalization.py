@@ -24,8 +24,8 @@ CLIP = 6.0  # of ReLU6
 
 MARGIN_RATIO = 1.5
 """How much larger a channel may get on other images than on the calibration images before it is
-cut off. Chosen: of MobileNetV2's channels 1 in 10 exceeded 1.25 times what 300 images showed, on 510
-others; the float outputs on those moved by 0.10, 0.04, 0.02 and 0.01 years at 1, 1.25, 1.5 and 2,
+cut off. Chosen: of MobileNetV2's channels 1 in 10 exceeded 1.25 times what 300 images showed, on
+other 510; the float ages of others moved by 0.10, 0.04, 0.02 and 0.01 years at 1, 1.25, 1.5 and 2,
 and the gain of int8 was the same for all (benchmarks/LOG.md)."""
 
 LARGEST_FACTOR = 32.0

@@ -99,7 +99,8 @@ def mixed_precision(
         reporter.say(f"{len(chosen)} layers float: {_said(costs)}")
         if all(limits.excess_ratio(cost, cost.loss) <= 1 for cost in costs):
             return content, step.float_layers
-        if len(chosen) >= min(limits.layers, len(layers)):
+        may_be_float = {layer.output_name for layer in layers if layer.output not in outputs}
+        if len(chosen) >= limits.layers or may_be_float <= set(chosen):
             raise CompressionError(
                 f"mixed precision: with {len(chosen)} layers in float32 found {_said(costs)}, "
                 f"expected at most {limits.years:g} years and {100 * limits.ratio:g} points; allow "
@@ -128,19 +129,21 @@ def next_layer(
         layers: of the network, in order.
         costs: of each layer in int8, by output name.
         chosen: layers that are float already, not all.
-        outputs: of the graph. A head's output is not converted back.
+        outputs: of the graph. Heads stay int8, so that the file's outputs are what its name says.
 
     Returns:
         Output name of a layer not in `chosen`.
     """
-    left = [layer for layer in layers if layer.output_name not in chosen]
+    left = [
+        layer for layer in layers if layer.output_name not in chosen and layer.output not in outputs
+    ]
     most = max(costs[layer.output_name] for layer in left)
     good = [layer for layer in left if costs[layer.output_name] >= AS_GOOD_RATIO * most]
     floats = [layer for layer in layers if layer.output_name in chosen]
     touching = {layer.output for layer in floats} | {layer.input for layer in floats}
 
     def adds_no_island(layer: KernelLayer) -> bool:
-        return layer.output in outputs or bool({layer.input, layer.output} & touching)
+        return bool({layer.input, layer.output} & touching)
 
     return max(
         good, key=lambda layer: (adds_no_island(layer), costs[layer.output_name])

@@ -27,7 +27,8 @@ _OTHER = "#009E73"
 _CHOSEN = "#D55E00"
 # chosen: beyond this range the small candidates would sit on one spot of a linear axis
 _LOG_FROM = 6.0
-_LABEL_ROOM = 0.25  # share of the width that a label takes
+# shares of the axes that a label takes
+_LABEL_WIDTH, _LABEL_HEIGHT = 0.22, 0.04
 
 
 def front_figure(view: FrontView, cost: Cost) -> Figure:
@@ -51,9 +52,10 @@ def front_figure(view: FrontView, cost: Cost) -> Figure:
     limits = [line for line in view.lines if line.quantity in (cost, "mae")]
     _set_ranges(axes, xs, ys, limits, cost)
     _draw_limits(axes, limits, cost)
-    lower = _draw_front_line(axes, drawn, cost)
+    on_line = _draw_front_line(axes, drawn, cost)
     for entry in drawn:
-        _draw_entry(axes, entry, cost, is_on_line=entry.name in lower)
+        _draw_entry(axes, entry, cost)
+    _label(axes, drawn, cost, on_line)
     device = f" on {view.device}" if cost == "p50" else ""
     axes.set_xlabel(f"{_LABELS[cost]}{device} (less is better)")
     axes.set_ylabel("age MAE, years (less is better)")
@@ -187,7 +189,7 @@ def _draw_front_line(axes: Any, drawn: Sequence[FrontEntry], cost: Cost) -> set[
     return {drawn[i].name for i in on_line}
 
 
-def _draw_entry(axes: Any, entry: FrontEntry, cost: Cost, *, is_on_line: bool) -> None:
+def _draw_entry(axes: Any, entry: FrontEntry, cost: Cost) -> None:
     x, y = _x(entry, cost), entry.mae_years
     colour = _COLOURS.get(entry.scheme, _OTHER)
     axes.scatter(
@@ -206,24 +208,39 @@ def _draw_entry(axes: Any, entry: FrontEntry, cost: Cost, *, is_on_line: bool) -
         axes.scatter(
             [x], [y], s=220, facecolors="none", edgecolors=_CHOSEN, linewidths=2.0, zorder=4
         )
-    if not (entry.is_chosen or entry.is_reference or is_on_line):
-        return
-    what = "chosen: " if entry.is_chosen else "reference: " if entry.is_reference else ""
-    away = 10 if entry.is_chosen else 5
-    # no point of the line has another one below and left of it, so a label has room there
-    at_left = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0] < _LABEL_ROOM
-    axes.annotate(
-        f"{what}{_short(entry.name)}",
-        (x, y),
-        xytext=(0 if at_left else -away, -away),
-        textcoords="offset points",
-        ha="left" if at_left else "right",
-        va="top",
-        fontsize=9 if entry.is_chosen else 7.5,
-        fontweight="bold" if entry.is_chosen else "normal",
-        color=_CHOSEN if entry.is_chosen else "#333333",
-        zorder=5,
-    )
+
+
+def _label(axes: Any, drawn: Sequence[FrontEntry], cost: Cost, on_line: set[str]) -> None:
+    """Name the choice, the reference and what is on the line, as far as there is room."""
+    boxes: list[tuple[float, float]] = []
+    named = [each for each in drawn if each.is_chosen or each.is_reference or each.name in on_line]
+    for entry in sorted(named, key=lambda each: not (each.is_chosen or each.is_reference)):
+        point = (_x(entry, cost), entry.mae_years)
+        x, y = axes.transAxes.inverted().transform(axes.transData.transform(point))
+        # no point of the line has another one below and left of it, so a label has room there
+        at_left = x < _LABEL_WIDTH
+        right = x + _LABEL_WIDTH if at_left else x
+        important = entry.is_chosen or entry.is_reference
+        if not important and any(
+            abs(right - other_right) < _LABEL_WIDTH and abs(y - other_y) < _LABEL_HEIGHT
+            for other_right, other_y in boxes
+        ):
+            continue
+        boxes.append((right, y))
+        what = "chosen: " if entry.is_chosen else "reference: " if entry.is_reference else ""
+        away = 10 if entry.is_chosen else 5
+        axes.annotate(
+            f"{what}{_short(entry.name)}",
+            point,
+            xytext=(0 if at_left else -away, -away),
+            textcoords="offset points",
+            ha="left" if at_left else "right",
+            va="top",
+            fontsize=9 if entry.is_chosen else 7.5,
+            fontweight="bold" if entry.is_chosen else "normal",
+            color=_CHOSEN if entry.is_chosen else "#333333",
+            zorder=5,
+        )
 
 
 def _short(name: str) -> str:

@@ -18,6 +18,7 @@ from edgeface.errors import CompressionError
 from edgeface.export.provenance import run_id
 from edgeface.outputs import check_out
 from edgeface.records import to_mapping
+from edgeface.runtime.artifact import Artifact
 from edgeface.search.answer import Answer, refuse_other_runs, write_answer
 from edgeface.search.budget import Budget, check_devices
 from edgeface.search.evaluator import ModelEvaluator
@@ -47,7 +48,7 @@ class BudgetRequest:
         out: folder that gets the answer, and checkpoints under `.work`.
         overwrite: replace artifacts of other runs.
         space: of the candidates.
-        candidates: how many are tried, all workers together.
+        candidates: how many are trained, all workers together.
         weights: starting weights by width, beside those of the recipe.
         protocol: of the timing during the search.
     """
@@ -73,9 +74,10 @@ def compress_to_budget(request: BudgetRequest, reporter: Reporter) -> Answer:
         request: what to do.
         reporter: shows progress.
 
+    Returns:
+        The answer; its `artifact` is None where nothing meets the budget. See `require_choice`.
+
     Raises:
-        CompressionError: nothing meets the budget; it says which limit binds and by how much. The
-            front and the record are written all the same.
         EdgefaceError: with one line that says what to do; nothing is half-written.
     """
     recipe, out = request.recipe, request.out
@@ -112,10 +114,18 @@ def compress_to_budget(request: BudgetRequest, reporter: Reporter) -> Answer:
         ModelEvaluator(world, folder, timers),
         reporter,
     )
-    answer = write_answer(outcome, request.budget, world, folder, device=describe_local())
+    return write_answer(outcome, request.budget, world, folder, device=describe_local())
+
+
+def require_choice(answer: Answer) -> Artifact:
+    """Give the chosen artifact.
+
+    Raises:
+        CompressionError: nothing meets the budget; it says which limit binds and by how much.
+    """
     if answer.artifact is None:
-        raise CompressionError(f"{answer.record.binding}; the front is in {out / 'front'}")
-    return answer
+        raise CompressionError(f"{answer.record.binding}; the front is kept all the same")
+    return answer.artifact
 
 
 def identity(request: BudgetRequest, manifest: Manifest) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,13 +41,19 @@ class FileLock:
             self._descriptor = None
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, before_waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Wait for the lock and hold it while the context is open.
+
+        Args:
+            before_waiting: called if somebody else holds it.
 
         Raises:
             CompressionError: the file cannot be made or locked.
         """
-        self._acquire(fcntl.LOCK_EX)
+        if not self.try_acquire():
+            if before_waiting:
+                before_waiting()
+            self._acquire(fcntl.LOCK_EX)
         try:
             yield
         finally:

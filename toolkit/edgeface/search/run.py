@@ -16,7 +16,7 @@ from typing import Protocol
 from edgeface.errors import CompressionError, EdgefaceError, ExportError, ModelError
 from edgeface.search.budget import Budget
 from edgeface.search.front import Found, choose, front, point
-from edgeface.search.limits import Axis, Limit, axes_of, figure_of, limits_of
+from edgeface.search.limits import Axis, Limit, axes_of, cost_figure, figure_of, limits_of
 from edgeface.search.measured import Cost, Measured
 from edgeface.search.rivals import rivals_to_hold_against
 from edgeface.search.space import Candidate, Space
@@ -57,7 +57,7 @@ class SearchRequest:
         folder: of this search alone; workers share it.
         context: digest of all but the candidate that determines figures: recipe, data, weights.
         seed: of the sampler.
-        candidates: how many are tried, all workers together; fewer if the space is smaller. The
+        candidates: how many are trained, all workers together; fewer if the space is smaller. The
             reference and the plain models that are tried at the end do not count.
     """
 
@@ -137,6 +137,7 @@ class _Worker:
     ) -> None:
         self._request, self._evaluator = request, evaluator
         self._reporter, self._wait = reporter, wait
+        self._waited_for: set[str] = set()
         self._axes = axes_of(request.budget)
         self._study = Study(
             request.folder,
@@ -186,8 +187,9 @@ class _Worker:
         return (reference, *self._study.entries())
 
     def _measure_reference(self) -> Measured:
-        lock = self._study.reference_lock()
-        with lock.held():  # other workers need it as much: they wait
+        # other workers need it as much: they wait
+        waiting = f"waiting for another worker's reference, {self._request.reference.name}"
+        with self._study.reference_lock().held(lambda: self._reporter.say(waiting)):
             measured = self._study.reference()
             if measured is None:
                 self._reporter.say(f"reference: {self._request.reference.name}")
@@ -204,7 +206,13 @@ class _Worker:
         name = claim.candidate.name
         self._reporter.say(f"candidate: {name}")
         try:
-            reason, measured = self._evaluated(claim)
+            cost = self._evaluator.cost(claim.candidate)
+            self._study.note_cost(claim, cost)
+            if reason := over_cost(cost, self._limits):
+                self._study.stop(claim, reason, self._over_costs(cost), was_trained=False)
+                self._reporter.say(f"{name}: {reason}")
+                return
+            reason, measured = self._evaluated(claim, cost)
         except (ModelError, CompressionError, ExportError) as err:
             self._study.fail(claim, str(err))
             self._reporter.say(f"{name}: failed: {err}")
@@ -223,11 +231,7 @@ class _Worker:
             f"{measured.cost.size_bytes / 1e6:.2f} MB"
         )
 
-    def _evaluated(self, claim: Claim) -> tuple[str, Measured | None]:
-        cost = self._evaluator.cost(claim.candidate)
-        self._study.note_cost(claim, cost)
-        if reason := over_cost(cost, self._limits):
-            return reason, None
+    def _evaluated(self, claim: Claim, cost: Cost) -> tuple[str, Measured | None]:
         reasons: list[str] = []
 
         def report_epoch(epoch: int, mae_years: float) -> bool:
@@ -243,6 +247,13 @@ class _Worker:
         return {
             str(limit.term): limit.excess_ratio(figure_of(measured, limit.term))
             for limit in self._limits
+        }
+
+    def _over_costs(self, cost: Cost) -> Mapping[str, float]:
+        return {
+            str(limit.term): limit.excess_ratio(cost_figure(cost, limit.term))
+            for limit in self._limits
+            if limit.term.is_cost
         }
 
     def _next_rival(self) -> Candidate | None:
@@ -263,7 +274,10 @@ class _Worker:
 
     def _others_work(self) -> bool:
         """Pause if other workers have candidates in work; False if there are none."""
-        names = [each.candidate.name for each in self._study.entries() if each.state == "in work"]
+        names = {each.candidate.name for each in self._study.entries() if each.state == "in work"}
+        if names - self._waited_for:
+            self._reporter.say(f"waiting for other workers: {', '.join(sorted(names))}")
+        self._waited_for = names
         if names:
             self._wait(WAIT_S)
         return bool(names)

@@ -53,6 +53,7 @@ class Entry:
         reason: why it was stopped or failed; empty otherwise.
         cost: known from before the training on; None if it failed earlier.
         measured: of a finished candidate, else None.
+        was_trained: False for one that was stopped for its cost alone, which takes seconds.
     """
 
     candidate: Candidate
@@ -60,6 +61,7 @@ class Entry:
     reason: str = ""
     cost: Cost | None = None
     measured: Measured | None = None
+    was_trained: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,8 @@ class Study:
         """Take the next candidate that nobody has finished, stopped or is working on.
 
         Args:
-            at_most: candidates that may be taken by all workers together.
+            at_most: candidates that may be taken by all workers together; those that were stopped
+                before training do not count.
             wanted: take this one or none; it does not count against `at_most`.
             besides: candidates that are not to be taken.
 
@@ -141,12 +144,13 @@ class Study:
         """
         with self._lock.held():
             self._free_the_dead()
-            taken = {e.candidate for e in self.entries() if e.state != "failed"}
+            begun = [entry for entry in self.entries() if entry.state != "failed"]
+            taken = {entry.candidate for entry in begun}
             away = taken | self._failed_here | set(besides)
             free = [candidate for candidate in self._space.candidates if candidate not in away]
             if wanted is not None:
                 free = [wanted] if wanted in free else []
-            elif len(taken) >= at_most:
+            elif sum(entry.was_trained for entry in begun) >= at_most:
                 free = []
             if not free:
                 return None
@@ -179,15 +183,19 @@ class Study:
         claim.trial.set_user_attr("measured", to_mapping(measured))
         self._settle(claim, TrialState.COMPLETE, values, over)
 
-    def stop(self, claim: Claim, reason: str, over: Mapping[str, float]) -> None:
+    def stop(
+        self, claim: Claim, reason: str, over: Mapping[str, float], *, was_trained: bool = True
+    ) -> None:
         """Settle a candidate as hopeless.
 
         Args:
             claim: of this process.
             reason: in words.
             over: as in `finish`; at least one above 0, so that the sampler keeps away.
+            was_trained: as in `Entry`.
         """
         claim.trial.set_user_attr("reason", reason)
+        claim.trial.set_user_attr("was_trained", was_trained)
         self._settle(claim, TrialState.PRUNED, None, over)
 
     def fail(self, claim: Claim, reason: str) -> None:
@@ -298,6 +306,7 @@ class Study:
                 reason=_reason(trial),
                 cost=from_mapping(Cost, said["cost"]) if "cost" in said else None,
                 measured=from_mapping(Measured, said["measured"]) if "measured" in said else None,
+                was_trained=bool(said.get("was_trained", True)),
             )
         except RecordError as err:
             raise self._foreign(f"trial {trial.number}", err) from err

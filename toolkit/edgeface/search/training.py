@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,11 @@ class Trainer:
             after_epoch=watch,
         )
 
-    def _alone(self, run: Run) -> Any:
+    def _alone(self, run: Run) -> AbstractContextManager[None]:
         """Keep other workers from training the same network; they wait and then find it done."""
-        return FileLock(run.folder.with_suffix(".lock")).held()
+        waiting = f"waiting for another worker that trains the same network ({run.folder.name})"
+        lock = FileLock(run.folder.with_suffix(".lock"))
+        return lock.held(lambda: self._world.reporter.say(waiting))
 
 
 class _Watch:
@@ -189,7 +192,7 @@ class WatchedRun(Run):
         after_epoch: as `model.training.fine_tune` takes it.
     """
 
-    after_epoch: Callable[[EpochRecord], bool]
+    after_epoch: Callable[[EpochRecord], bool] | None = None
 
 
 def history_in(folder: Path) -> tuple[EpochRecord, ...]:

@@ -83,7 +83,7 @@ def binding_words(outcome: SearchOutcome, budget: Budget) -> str:
     """Say in one line which limit binds and by how much, where nothing fits."""
     report = binding(outcome.found, outcome.limits)
     count = len(outcome.found)
-    begin = f"no candidate meets {budget} ({count} were measured)"
+    begin = f"no candidate meets {budget} (of {count} measured)"
     if report.alone:
         each_alone = "; or ".join(_loosened(violation) for violation in report.alone)
         return f"{begin}; it binds alone: {each_alone}"
