@@ -219,6 +219,7 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         ("train.augment.light_ratio = -0.1", "train.augment.light_ratio is -0.1, expected 0 up"),
         ("prune.round_to = 0", "prune.round_to is 0, expected 1 or more"),
         ("prune.rounds = 0", "prune.rounds is 0, expected 1 or more"),
+        ("prune.cycles = 0", "prune.cycles is 0, expected 1 or more"),
         ("prune.between_epochs = 0", "prune.between_epochs is 0, expected 1 or more"),
         ("prune.budget_ratio = 0", "prune.budget_ratio is 0.0, expected above 0 and below 1"),
         ("prune.layer_times = 'a.json'", "prune.layer_times is 'a.json', expected none with"),

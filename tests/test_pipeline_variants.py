@@ -33,7 +33,7 @@ batch_size = 16
 """
 SHORT = "epochs = 1\nbatch_size = 16\ndistill_ratio = 0.5\n"
 SPARSE = f"""
-prune = {{budget = "latency", budget_ratio = 0.7, criterion = "taylor", scope = "all", rounds = 2}}
+prune = {{budget = "latency", budget_ratio = 0.7, criterion = "taylor", rounds = 2, cycles = 2}}
 quantize.calibration_images = 24
 
 [sparsify]

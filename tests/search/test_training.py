@@ -17,7 +17,7 @@ from edgeface.data.sources import open_data
 from edgeface.errors import ModelError
 from edgeface.search import training
 from edgeface.search.space import Candidate
-from edgeface.search.training import Trainer, WatchedRun, World, history_in
+from edgeface.search.training import Trainer, World, history_in
 from edgeface.stages import Run
 from edgeface.types import SilentReporter
 
@@ -63,11 +63,11 @@ class FakeStages:
             reporter=reporter,
         )
 
-    def train_stage(self, run: WatchedRun) -> tuple[str, None]:
+    def train_stage(self, run: Run) -> tuple[str, None]:
         self.epochs(run, "train", run.recipe.train.epochs, 8.0)
         return "plain model", None
 
-    def prune_stage(self, model: Any, run: WatchedRun) -> tuple[str, Any]:
+    def prune_stage(self, model: Any, run: Run) -> tuple[str, Any]:
         assert model == "plain model"
         for number in range(1, run.recipe.prune.rounds):
             between = replace(run, after_epoch=None)
@@ -75,13 +75,13 @@ class FakeStages:
         self.epochs(run, "pruned", run.recipe.prune.fine_tune.epochs, 7.0)
         return "pruned model", SimpleNamespace(pruning_ratio=0.49)
 
-    def further(self, model: Any, run: WatchedRun, *, best_before: float) -> str:
+    def further(self, model: Any, run: Run, *, best_before: float) -> str:
         assert model == "plain model"
         self.best_before = best_before
         self.epochs(run, "further", 2, 6.0)
         return "plain model, further"
 
-    def epochs(self, run: WatchedRun, folder: str, epochs: int, mae: float) -> None:
+    def epochs(self, run: Run, folder: str, epochs: int, mae: float) -> None:
         file = run.folder / folder / "state.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         history = json.loads(file.read_text())["history"] if file.exists() else []

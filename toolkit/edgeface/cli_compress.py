@@ -13,7 +13,7 @@ import typer
 
 from edgeface.config import Recipe, load_recipe
 from edgeface.console import TerminalReporter, print_line, table_console
-from edgeface.errors import DeviceError
+from edgeface.errors import ConfigError, DeviceError
 
 DataOption = Annotated[
     list[Path] | None,
@@ -80,6 +80,17 @@ def compress(
     ] = None,
     weights: WeightsOption = None,
     teacher: TeacherOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Search for the cheapest model within limits, e.g. "
+            "'size<=1.0MB, mae<=+0.15, gender>=-0.5pp, p50<=8ms'. Start the command again to go "
+            "on, or in a second terminal to share the work."
+        ),
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="Models that --budget trains, all workers together.")
+    ] = 40,
     out: Annotated[Path, typer.Option(help="Folder that gets the artifacts.")] = Path("exported"),
     calibration: Annotated[
         Path, typer.Option(help="Folder that gets the list of calibration images.")
@@ -92,6 +103,13 @@ def compress(
     from edgeface.report.verdict_tables import verdict_table
 
     chosen = _recipe(recipe, data, weights, teacher)
+    if budget is not None:
+        if model is not None:
+            raise ConfigError(
+                "compress", ["--model with --budget, expected one of them: a search trains its own"]
+            )
+        _search(budget, candidates, chosen, data, out, overwrite=overwrite)
+        return
     reporter = _reporter(data)
     with _quiet_tensorflow():
         with _loading_tensorflow("compress"):
@@ -112,6 +130,43 @@ def compress(
         table_console(stderr=True).print(verdict_table(outcome.comparisons))
     for artifact in outcome.artifacts:
         print_line(str(artifact.path))
+
+
+def _search(
+    budget: str,
+    candidates: int,
+    recipe: Recipe,
+    data: list[Path] | None,
+    out: Path,
+    *,
+    overwrite: bool,
+) -> None:
+    from edgeface.report.verdict_tables import verdict_table
+    from edgeface.search.budget import parse_budget
+
+    asked = parse_budget(budget)
+    reporter = _reporter(data)
+    with _quiet_tensorflow():
+        with _loading_tensorflow("compress"):
+            from edgeface.report.front_tables import front_table
+            from edgeface.search.job import BudgetRequest, compress_to_budget, require_choice
+
+        request = BudgetRequest(
+            budget=asked,
+            recipe=recipe,
+            data=tuple(data or ()),
+            out=out,
+            overwrite=overwrite,
+            candidates=candidates,
+        )
+        answer = compress_to_budget(request, reporter)
+    console = table_console(stderr=True)
+    console.print(front_table(answer.view))
+    artifact = require_choice(answer)
+    if answer.final is not None and answer.final.comparisons:
+        reporter.say(f"on the test split of {answer.record.data}:")
+        console.print(verdict_table(answer.final.comparisons))
+    print_line(str(artifact.path))
 
 
 def _recipe(

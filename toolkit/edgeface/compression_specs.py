@@ -7,6 +7,8 @@ from typing import Literal
 
 from edgeface.training_specs import TrainSpec, in_unit_interval, require
 
+_COUNTS = ("round_to", "rounds", "between_epochs", "cycles")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSpec:
@@ -27,12 +29,16 @@ class PruneSpec:
         round_to: channels left are a multiple of this.
         rounds: how often is cut and trained on, each time the same share of what is left.
         between_epochs: epochs after each cut but the last.
+        cycles: how often the last training is done; each time it starts from the best weights of
+            the one before, with half its learning rate.
         fine_tune: the training after the last cut; its `distill_ratio` is of the unpruned model
             and the recipe's teachers.
 
     Source:
         Multiples of 8: kernels work on tiles of 8 or more channels (docs/field.md, Torch-Pruning).
-        Distilling by half: chosen, see benchmarks/LOG.md.
+        Distilling by half: chosen, see benchmarks/LOG.md. Cycles: warm restarts, Loshchilov and
+        Hutter 2017, SGDR (arXiv 1608.03983); the halving, chosen: a restart at the full rate first
+        loses what was won, and there are few epochs to win it back.
     """
 
     pruning_ratio: float = 0.3
@@ -44,11 +50,12 @@ class PruneSpec:
     round_to: int = 8
     rounds: int = 1
     between_epochs: int = 1
+    cycles: int = 1
     fine_tune: TrainSpec = TrainSpec(epochs=8, learning_rate=4e-4, distill_ratio=0.5)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        counts = {name: getattr(self, name) for name in ("round_to", "rounds", "between_epochs")}
+        counts = {name: getattr(self, name) for name in _COUNTS}
         require(
             *in_unit_interval(self, ("pruning_ratio",)),
             (

@@ -149,7 +149,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     recipe, out = request.recipe, request.out
     check_out(out)
     manifest = open_manifest(recipe, request.data, reporter)
-    _check_test_labels(manifest)
+    check_test_labels(manifest)
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     started = start_stage(request.start, manifest) if request.start else None
     if started:
@@ -335,8 +335,12 @@ def _baseline(path: Path, run: str, seed: int, reporter: Reporter) -> Artifact:
     )
 
 
-def _check_test_labels(manifest: Manifest) -> None:
-    """Refuse before training what could not be measured after it."""
+def check_test_labels(manifest: Manifest) -> None:
+    """Refuse before training what could not be measured after it.
+
+    Raises:
+        DataError: no test image has a gender, or none an exact age.
+    """
     rows = manifest.of_split("test")
     known = {
         "a gender": any(GENDER.name in row.classes for row in rows),

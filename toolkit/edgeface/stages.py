@@ -6,7 +6,7 @@ interrupted goes on where it was, from the checkpoints in the run's folder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import ModelError
 from edgeface.export.layer_files import layer_files
 from edgeface.export.provenance import run_id
+from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.distill import Teacher, Teaching
 from edgeface.model.heads import head_specs, losses, training_targets
 from edgeface.model.networks import build_model
@@ -59,6 +60,8 @@ class Run:
         train: faces of the training split, of the model's side.
         validation: those of the validation split.
         reporter: shows progress.
+        after_epoch: is told each new epoch of the training and of those after the last cut; where
+            it answers False, that training ends there. None: all epochs.
     """
 
     recipe: Recipe
@@ -69,6 +72,7 @@ class Run:
     train: Faces
     validation: Faces
     reporter: Reporter
+    after_epoch: Callable[[EpochRecord], bool] | None = None
 
     def task(self, label: str, folder: str, teachers: Sequence[Teacher], ratio: float) -> Any:
         """Describe one training of this run."""
@@ -149,7 +153,7 @@ def train_stage(run: Run) -> tuple[Any, SavedModel]:
     recipe = run.recipe
     model = build_model(recipe.model, seed=recipe.seed, reporter=run.reporter)
     task = run.task("fine-tune", "train", run.teachers, recipe.train.distill_ratio)
-    history = fine_tune(model, task, recipe.train, run.reporter)
+    history = fine_tune(model, task, recipe.train, run.reporter, after_epoch=run.after_epoch)
     return model, describe(run, history=history)
 
 
@@ -210,14 +214,19 @@ def prune_stage(model: Any, run: Run) -> tuple[Any, PruneReport]:
         left_ms = scaled_times(layer_ms, whole, model) if layer_ms else None
         model, report = _cut(model, run, left_ms)
         reports.append(report)
-        last = number == spec.rounds
-        epochs = spec.fine_tune.epochs if last else spec.between_epochs
-        training = replace(spec.fine_tune, epochs=epochs)
-        recalibrate_batch_norm(model, run.train, training, seed=run.recipe.seed)
-        label = "fine-tune pruned" if last else f"fine-tune after cut {number} of {spec.rounds}"
-        folder = "pruned" if last else f"pruned-{number}"
-        task = run.task(label, folder, teachers, training.distill_ratio)
-        fine_tune(model, task, training, run.reporter)
+        recalibrate_batch_norm(model, run.train, spec.fine_tune, seed=run.recipe.seed)
+        if number < spec.rounds:
+            between = replace(spec.fine_tune, epochs=spec.between_epochs)
+            label = f"fine-tune after cut {number} of {spec.rounds}"
+            task = run.task(label, f"pruned-{number}", teachers, between.distill_ratio)
+            fine_tune(model, task, between, run.reporter)
+    for cycle in range(1, spec.cycles + 1):
+        rate = spec.fine_tune.learning_rate / 2 ** (cycle - 1)
+        training = replace(spec.fine_tune, learning_rate=rate)
+        of = f", cycle {cycle} of {spec.cycles}" if spec.cycles > 1 else ""
+        folder = f"pruned-cycle-{cycle}" if cycle > 1 else "pruned"
+        task = run.task(f"fine-tune pruned{of}", folder, teachers, training.distill_ratio)
+        fine_tune(model, task, training, run.reporter, after_epoch=run.after_epoch)
     return model, combined(reports)
 
 

@@ -22,9 +22,11 @@ from edgeface.config import ModelSpec, Recipe
 from edgeface.data.calibration import check_calibration, choose_calibration
 from edgeface.errors import ExportError
 from edgeface.export.artifact import make_artifact, with_quality, write_artifact
-from edgeface.export.convert import to_float_tflite, to_int8_tflite
+from edgeface.export.convert import to_float_tflite
 from edgeface.export.download_size import gzip_bytes
+from edgeface.export.plan import QuantizePlan
 from edgeface.export.provenance import licence_of, trained_on
+from edgeface.export.quantize import quantize
 from edgeface.model.networks import build_model
 from edgeface.model.profile import ModelProfile, profile
 from edgeface.pipeline import golden_images
@@ -37,6 +39,7 @@ from edgeface.search.space import Candidate
 from edgeface.search.timing import Timer
 from edgeface.search.training import Trained, Trainer, World
 from edgeface.stages import pruned_in_words
+from edgeface.stages_weights import plan_of
 from edgeface.types import Quality, SilentReporter
 
 CANDIDATES_FOLDER = "candidates"
@@ -68,7 +71,7 @@ class ModelEvaluator:
             if candidate.scheme == "int8":
                 # ranges of any pictures will do: what is not trained has no accuracy to lose
                 pictures = [to_input(face, candidate.side_px) for face in golden_images()]
-                content = to_int8_tflite(content, np.stack(pictures), SilentReporter())
+                content = quantize(content, np.stack(pictures), QuantizePlan(), SilentReporter())
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"{candidate.name}.tflite"
                 _write(path, content)
@@ -121,7 +124,8 @@ class ModelEvaluator:
         place = {id: i for i, id in enumerate(faces.ids)}
         calibration = faces.take([place[manifest.key(row)] for row in rows])
         check_calibration(manifest, calibration.ids, candidate.name)
-        int8 = to_int8_tflite(content, calibration.images, self._world.reporter)
+        plan = replace(plan_of(recipe.quantize), scheme="int8")
+        int8 = quantize(content, calibration.images, plan, self._world.reporter)
         return int8, calibration.ids
 
     def _artifact(

@@ -17,6 +17,7 @@ from edgeface.data.sources import check_pictures
 from edgeface.errors import CompressionError
 from edgeface.export.provenance import run_id
 from edgeface.outputs import check_out
+from edgeface.pipeline import check_test_labels
 from edgeface.records import to_mapping
 from edgeface.runtime.artifact import Artifact
 from edgeface.search.answer import Answer, refuse_other_runs, write_answer
@@ -86,6 +87,7 @@ def compress_to_budget(request: BudgetRequest, reporter: Reporter) -> Answer:
     check_devices(request.budget, timers)
     check_out(out)
     manifest = open_manifest(recipe, request.data, reporter)
+    check_test_labels(manifest)
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     world = World(
         recipe=recipe, manifest=manifest, out=out, weights=request.weights, reporter=reporter

@@ -30,6 +30,11 @@ def check_searchable(recipe: Recipe) -> None:
                 recipe.prune.budget == "none",
                 f"prune.budget is {recipe.prune.budget}, expected none: the search sets the ratio",
             ),
+            (recipe.prune.cycles == 1, f"prune.cycles is {recipe.prune.cycles}, expected 1"),
+            (
+                not recipe.quantize.mixed_layers,
+                f"quantize.mixed_layers is {recipe.quantize.mixed_layers}, expected 0",
+            ),
             (
                 not recipe.sparsify.sparsity,
                 f"sparsify.sparsity is {recipe.sparsify.sparsity}, expected 0",

@@ -138,6 +138,7 @@ class _Worker:
         self._request, self._evaluator = request, evaluator
         self._reporter, self._wait = reporter, wait
         self._waited_for: set[str] = set()
+        self._held_against: Candidate | None = None
         self._axes = axes_of(request.budget)
         self._study = Study(
             request.folder,
@@ -262,6 +263,11 @@ class _Worker:
         chosen = choose(found, self._axes, self._limits)
         if chosen is None or chosen.is_plain:
             return None
+        if chosen != self._held_against:
+            self._reporter.say(
+                f"{chosen.name} is pruned: looking for plain models that cost no more"
+            )
+        self._held_against = chosen
         known = {entry.candidate: entry.cost for entry in entries if entry.cost is not None}
         rivals = rivals_to_hold_against(
             chosen,

@@ -8,7 +8,7 @@ network is trained as long as every other: a plain one trains on where a pruned 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,14 +131,14 @@ class Trainer:
         curve = tuple(each.validation_age_mae_years for each in (*before, *rounds, *after))
         return Trained(model=model, run=own, report=report, mae_curve_years=curve)
 
-    def _run(self, recipe: Recipe, watch: _Watch) -> WatchedRun:
+    def _run(self, recipe: Recipe, watch: _Watch) -> Run:
         world, opened = self._world, self._opened
         if opened is None or opened.recipe.model.side_px != recipe.model.side_px:
             self._opened = None  # faces of two sides at once may not fit in memory
             opened = open_run(recipe, world.manifest, world.out, world.reporter)
             self._opened = opened
         digest = run_id(recipe, world.manifest)
-        return WatchedRun(
+        return Run(
             recipe=recipe,
             manifest=world.manifest,
             id=digest,
@@ -184,17 +184,6 @@ class _Watch:
         return self._goes_on
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WatchedRun(Run):
-    """A run whose trainings end early where `after_epoch` says so.
-
-    Attributes:
-        after_epoch: as `model.training.fine_tune` takes it.
-    """
-
-    after_epoch: Callable[[EpochRecord], bool] | None = None
-
-
 def history_in(folder: Path) -> tuple[EpochRecord, ...]:
     """Read what a training reached so far from its checkpoints; empty if it has not begun.
 
@@ -219,7 +208,7 @@ def _folders(run: Run, candidate: Candidate) -> tuple[tuple[Path, ...], Path]:
     return tuple(run.folder / f"pruned-{number}" for number in rounds), run.folder / "pruned"
 
 
-def _further(model: Any, run: WatchedRun, *, best_before: float) -> Any:
+def _further(model: Any, run: Run, *, best_before: float) -> Any:
     """Train a plain network on for as long as a pruned one, taught by itself as it was.
 
     It keeps the weights it had where training on did not make it better on the validation split.
