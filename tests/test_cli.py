@@ -153,6 +153,13 @@ NO_MODEL = "edgeface: none.tflite: no such model"
         ),
         (("compress", "--recipe", "text.toml"), 2, "edgeface: recipe text.toml: not TOML: ", ""),
         (("compress", "--recipe", "file"), 2, "edgeface: recipe 'file': not found", ".toml file"),
+        (("train", "--recipe", "mobilnet"), 2, "edgeface: recipe 'mobilnet': not found", "drawn"),
+        (
+            ("compress", "--model", "x.keras", "--budget", "size<=1MB"),
+            2,
+            "edgeface: compress: --model with --budget, expected one of them",
+            "",
+        ),
         (("bench", "page.tflite"), 1, NOT_A_TFLITE, ""),
         (("bench", "changed.tflite"), 1, WRONG_HASH, f"the sidecar states {'0' * 64}"),
         (("bench", "alone.tflite"), 1, "edgeface: alone.json: no sidecar beside the model", ""),
@@ -236,6 +243,31 @@ def test_what_compress_cannot_work_with_is_one_line(
     assert line.startswith(starts)
     assert holds in line
     assert list((tmp_path / "made").iterdir()) == []
+
+
+@pytest.mark.usefixtures("bad_files")
+@pytest.mark.parametrize(
+    ("budget", "status", "says"),
+    [
+        ("size<=abc", 2, "edgeface: --budget: character 1, 'size<=abc': not a limit"),
+        ("size<=1MB, p50<=8ms@rpi", 1, "edgeface: --budget: no device rpi, expected one of local"),
+    ],
+)
+def test_a_budget_that_cannot_be_searched_for(
+    budget: str, status: int, says: str, run: Run, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    ended = run(*SMALL, "--budget", budget, "--out", "made")
+    assert (ended.status, ended.out) == (status, "")
+    assert ended.err.splitlines()[-1].startswith(says)
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
+
+
+@pytest.mark.usefixtures("bad_files")
+def test_a_model_to_compress_that_is_not_there(run: Run) -> None:
+    ended = run(*SMALL, "--model", "none.keras", "--out", "made")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].startswith("edgeface: none.keras: none.keras.json is not ")
 
 
 @pytest.mark.usefixtures("bad_files")

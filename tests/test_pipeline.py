@@ -59,6 +59,7 @@ FLOAT, PRUNED, INT8, BASELINE = NAMES = (
     "mobilenetv2-a35-32px-p30-int8",
     "vgg16-a100-128px-float32",
 )
+KEPT = ("mobilenetv2-a35-32px", "mobilenetv2-a35-32px-p30")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,11 @@ def test_four_artifacts_with_sidecars_and_their_paths_on_stdout(
 ) -> None:
     assert compressed.stdout.split() == [str(folder / "out" / f"{name}.tflite") for name in NAMES]
     assert sorted(contents(folder / "out")) == sorted(
-        ["manifest.json", *(f"{name}.{ending}" for name in NAMES for ending in ("json", "tflite"))]
+        [
+            "manifest.json",
+            *(f"{name}.{ending}" for name in NAMES for ending in ("json", "tflite")),
+            *(f"{name}.{ending}" for name in KEPT for ending in ("keras", "keras.json")),
+        ]
     )
     assert "on the test split of drawn faces:" in compressed.stderr
     assert f"Verdicts against {FLOAT}" in compressed.stderr

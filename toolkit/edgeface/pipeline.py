@@ -125,11 +125,12 @@ def train(request: Request, reporter: Reporter) -> Path:
     check_out(out)
     manifest = open_manifest(recipe, request.data, reporter)
     path = model_paths(out, recipe)["whole"]
-    run = open_run(recipe, manifest, out, reporter)
     if not request.overwrite:
-        refuse_to_replace(path, run.id)
+        refuse_to_replace(path, run_id(recipe, manifest))
+    built = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
+    run = open_run(recipe, manifest, out, reporter)
     write_manifest(out / "manifest.json", manifest)
-    model, about = train_stage(run)
+    model, about = train_stage(run, built)
     write_model(path, model, about)
     return path
 
@@ -160,11 +161,14 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         digest = run_id(recipe, manifest, request.start)
         whole = started[1].run_id if started else digest
         refuse_other_runs(out, recipe, manifest, run=digest, whole_run=whole)
+    built = None
+    if not started:  # weights that do not fit are found before anything is written
+        built = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
     run = open_run(recipe, manifest, out, reporter, request.start)
     write_manifest(out / "manifest.json", manifest)
     reporter.say(f"every image with its split, or why it is left out: {out / 'manifest.json'}")
 
-    model, about = started or train_stage(run)
+    model, about = started or train_stage(run, built)
     if not started:
         write_model(kept["whole"], model, about)
     exports = [_Export("float32", "float32", to_float_tflite(model), profile(model))]

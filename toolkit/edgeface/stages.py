@@ -144,14 +144,19 @@ def load_split(
     return load_faces(manifest, split, recipe.model.side_px, cache, reporter)
 
 
-def train_stage(run: Run) -> tuple[Any, SavedModel]:
+def train_stage(run: Run, model: Any = None) -> tuple[Any, SavedModel]:
     """Build and train the recipe's network.
+
+    Args:
+        run: what to train and on what.
+        model: built before, to find out early that it cannot be; None builds it.
 
     Returns:
         The model with its best validation epoch's weights, and what it is (not yet written).
     """
     recipe = run.recipe
-    model = build_model(recipe.model, seed=recipe.seed, reporter=run.reporter)
+    if model is None:
+        model = build_model(recipe.model, seed=recipe.seed, reporter=run.reporter)
     task = run.task("fine-tune", "train", run.teachers, recipe.train.distill_ratio)
     history = fine_tune(model, task, recipe.train, run.reporter, after_epoch=run.after_epoch)
     return model, describe(run, history=history)

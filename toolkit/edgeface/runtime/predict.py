@@ -1,19 +1,21 @@
-"""An artifact and face crops to predictions.
+"""An artifact and face crops, or pictures with a detector, to predictions.
 
-In: an artifact; RGB face crops of any size. Out: raw outputs, attribute values, or one `dict` a
-face as `edgeface predict --json` prints it. Does not find faces: a crop is one face.
+In: an artifact; RGB face crops of any size, or pictures of any content with a detector. Out: raw
+outputs, attribute values, or one `dict` a face as `edgeface predict --json` prints it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.runtime.artifact import Artifact, check_contract
+from edgeface.runtime.crop import crop
 from edgeface.runtime.decode import decode
+from edgeface.runtime.detect import Detector
 from edgeface.runtime.interpreter import LoadedModel, open_model, run
 from edgeface.runtime.preprocess import to_input
 from edgeface.types import Contract
@@ -97,6 +99,32 @@ def predict_faces(predictor: Predictor, images: Images) -> Dict[str, NDArray[np.
         ArtifactError: the runtime fails, or an output is not finite.
     """
     return decode(predict_raw(predictor, images), predictor.contract)
+
+
+def describe_picture(
+    predictor: Predictor, rgb: NDArray[np.uint8], detector: Optional[Detector]
+) -> List[Dict[str, Any]]:
+    """Say what the model says of every face of a picture.
+
+    Args:
+        predictor: from `open_predictor`.
+        rgb: uint8 [H, W, 3], RGB.
+        detector: finds the faces; None if the whole picture is one.
+
+    Returns:
+        One `describe_face` a face, the largest first; empty if there is none.
+
+    Raises:
+        DataError: the picture is not uint8 [H, W, 3].
+        ArtifactError: the runtime or the detector fails, or an output is not finite.
+    """
+    if detector is None:
+        crops, boxes = [rgb], [None]
+    else:
+        found = detector.find(rgb)
+        crops, boxes = [crop(rgb, face.crop) for face in found], [face.box for face in found]
+    values = predict_faces(predictor, crops)
+    return [describe_face(values, predictor.contract, i, box) for i, box in enumerate(boxes)]
 
 
 def describe_face(

@@ -1,0 +1,120 @@
+"""Draws what was found into a picture, and turns it into a file's bytes.
+
+In: an RGB picture and its faces as `predict.describe_face` gives them. Out: another RGB picture, or
+an encoded one. Writes no file and shows no window.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence, Tuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeface.errors import DataError
+from edgeface.runtime.crop import Box
+from edgeface.types import Contract
+
+DRAWN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""File names that `encode` knows a format for."""
+
+_JPEG_QUALITY = 95  # Source: OpenCV's default; written down because its versions may differ
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WHITE, _GREEN = (255, 255, 255), (0, 110, 60)  # RGB. Chosen: contrast 6.5 to 1 between them
+_TEXT_RATIO = 0.09  # height of a letter, in box widths. Chosen: "female, 31 years" is a box wide
+_TEXT_PX = (11.0, 60.0)  # smallest and largest. Chosen: read on a small screen, not all of a large one
+_FONT_PX = 21.0  # height of a capital letter of the font at scale 1. Source: OpenCV's Hershey tables
+
+
+def annotate(
+    rgb: NDArray[np.uint8], faces: Sequence[Mapping[str, Any]], contract: Contract
+) -> NDArray[np.uint8]:
+    """Draw boxes with what the model says of them.
+
+    Args:
+        rgb: uint8 [H, W, 3], RGB.
+        faces: from `predict.describe_face`; without a box it is the whole picture's text.
+        contract: of the model that said so.
+
+    Returns:
+        A new picture of the same size.
+    """
+    drawn = np.array(rgb, order="C")
+    whole = (0, 0, rgb.shape[1], rgb.shape[0])
+    # the largest face last, so that its text is not covered
+    for face in reversed(faces):
+        box = whole if face["box"] is None else tuple(face["box"])
+        _draw_one(drawn, box, caption(face, contract), framed=face["box"] is not None)
+    return drawn
+
+
+def caption(face: Mapping[str, Any], contract: Contract) -> str:
+    """Say what a model says of a face in a few words, e.g. "31 years, female".
+
+    Args:
+        face: from `predict.describe_face`.
+        contract: of the model.
+    """
+    words = []
+    for head in contract.heads:
+        value = face[head.name]
+        if head.kind == "binary":
+            words.append(str(value))
+        elif head.unit == "years":
+            words.append(f"{value:.0f} years")
+        else:
+            words.append(f"{head.name} {value:g} {head.unit}".rstrip())
+    return ", ".join(words)
+
+
+def encode(rgb: NDArray[np.uint8], suffix: str, where: str) -> bytes:
+    """Turn a picture into the bytes of a file.
+
+    Args:
+        rgb: uint8 [H, W, 3], RGB.
+        suffix: one of `DRAWN_SUFFIXES`, in any case.
+        where: the file, for messages.
+
+    Raises:
+        DataError: OpenCV cannot write that format, or not at this size.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    kept = options if suffix.lower() in (".jpg", ".jpeg") else []
+    try:
+        done, content = cv2.imencode(suffix.lower(), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), kept)
+    except cv2.error as err:
+        raise DataError(f"{where}: cannot be written ({' '.join(str(err).split())})") from err
+    if not done:
+        raise DataError(f"{where}: OpenCV {cv2.__version__} cannot write {suffix}")
+    return content.tobytes()
+
+
+def _draw_one(drawn: NDArray[np.uint8], box: Box, text: str, *, framed: bool) -> None:
+    height, width = drawn.shape[:2]
+    x, y, box_width, box_height = box
+    letter_px = min(max(_TEXT_RATIO * box_width, _TEXT_PX[0]), _TEXT_PX[1])
+    line_px = max(1, round(letter_px / 6))
+    if framed:
+        corners = ((x, y), (x + box_width - 1, y + box_height - 1))
+        cv2.rectangle(drawn, *corners, _GREEN, 2 * line_px)
+    scale = letter_px / _FONT_PX
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, line_px)
+    pad = line_px + 2
+    left, top = _label_corner(
+        (x, y), (text_width + 2 * pad, text_height + below + 2 * pad), (width, height)
+    )
+    right, bottom = left + text_width + 2 * pad, top + text_height + below + 2 * pad
+    cv2.rectangle(drawn, (left, top), (right, bottom), _GREEN, cv2.FILLED)
+    at = (left + pad, top + pad + text_height)
+    cv2.putText(drawn, text, at, _FONT, scale, _WHITE, line_px, cv2.LINE_AA)
+
+
+def _label_corner(
+    corner: Tuple[int, int], label: Tuple[int, int], picture: Tuple[int, int]
+) -> Tuple[int, int]:
+    """Put a label above its box, or into it where there is no room; inside the picture."""
+    x, y = corner
+    left = max(0, min(x, picture[0] - label[0]))
+    top = y - label[1] if y >= label[1] else y
+    return left, max(0, min(top, picture[1] - label[1]))
