@@ -50,6 +50,10 @@ trainings = st.builds(
     age_sigma_years=positive,
     age_weight=positive,
     batch_norm_momentum=ratios,
+    precision=st.sampled_from(["float32", "bfloat16"]),
+    patience=st.integers(0, 10**6),
+    average_decay=ratios,
+    mixup_alpha=st.just(0.0) | st.floats(0.01, 100),
     augment=augments,
 )
 recipes = st.builds(
@@ -95,7 +99,13 @@ def problems_of(name_or_path: str) -> tuple[str, ...]:
 
 
 def test_shipped_recipes_are_those_of_the_folder() -> None:
-    assert shipped_recipes() == ("drawn", "face-teacher", "mobilenetv2")
+    assert shipped_recipes() == (
+        "drawn",
+        "face-teacher",
+        "mobilenetv2",
+        "vgg16",
+        "vgg16-published",
+    )
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -113,7 +123,31 @@ def test_every_shipped_recipe_loads_and_says_what_its_file_says(name: str) -> No
 
     check(recipe, tomllib.loads(text))
     assert recipe.description, "says what it is for"
-    assert recipe.model.backbone in ("mobilenetv1", "mobilenetv2")
+
+
+def test_the_published_baseline_is_what_was_published() -> None:
+    """docs/seeds.md, S0; it names no dropout ratio."""
+    recipe = load_recipe("vgg16-published")
+    assert recipe.model == ModelSpec(
+        backbone="vgg16", side_px=128, age_head="regression", dropout_ratio=0.5
+    )
+    train = recipe.train
+    assert (train.optimizer, train.learning_rate, train.schedule) == ("adam", 1e-5, "constant")
+    assert (train.batch_size, train.epochs, train.patience) == (32, 30, 0)
+    assert (train.age_weight, train.label_smoothing_ratio) == (1, 0), "BCE + MAE"
+    assert train.augment == AugmentSpec(
+        flip=False, scale_ratio=0, shift_ratio=0, rotate_degrees=0, light_ratio=0
+    )
+    assert not train.balance
+    assert not train.distill_ratio
+    assert not train.average_decay
+    assert not train.mixup_alpha
+    assert not recipe.prune.cuts
+
+
+def test_both_baselines_are_one_network() -> None:
+    published, ours = load_recipe("vgg16-published").model, load_recipe("vgg16").model
+    assert replace(published, age_head="expectation") == ours
 
 
 def test_the_recipe_for_everybody_needs_neither_network_nor_pretrained_weights() -> None:
@@ -217,6 +251,14 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         ("train.warmup_ratio = 1", "train.warmup_ratio is 1.0, expected 0 up to 1"),
         ("train.augment.rotate_degrees = 181", "train.augment.rotate_degrees is 181.0, expected 0"),
         ("train.augment.light_ratio = -0.1", "train.augment.light_ratio is -0.1, expected 0 up"),
+        (
+            "train.precision = 'float16'",
+            "train.precision: found 'float16', expected one of 'float3",
+        ),
+        ("train.patience = -1", "train.patience is -1, expected 0 or more"),
+        ("train.average_decay = 1", "train.average_decay is 1.0, expected 0 up to 1"),
+        ("train.mixup_alpha = -0.1", "train.mixup_alpha is -0.1, expected 0.01 to 100, or 0"),
+        ("train.mixup_alpha = nan", "train.mixup_alpha is nan, expected 0.01 to 100, or 0"),
         ("prune.round_to = 0", "prune.round_to is 0, expected 1 or more"),
         ("prune.rounds = 0", "prune.rounds is 0, expected 1 or more"),
         ("prune.cycles = 0", "prune.cycles is 0, expected 1 or more"),
@@ -226,6 +268,10 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         ("sparsify.sparsity = 1", "sparsify.sparsity is 1.0, expected 0 up to 1"),
         ("sparsify = {sparsity = 0.8, pattern = '2:4'}", "sparsify.sparsity is 0.8, expected 0.5"),
         ("cluster.clusters = 1", "cluster.clusters is 1, expected 2 to 256, or 0 for none"),
+        (
+            "train.mixup_alpha = 0.2\nmodel.age_head = 'regression'",
+            "train.mixup_alpha is 0.2, expected 0 with age_head 'regression'",
+        ),
         ("train.distill_ratio = 1.5", "train.distill_ratio is 1.5, expected 0 to 1"),
         ("train.distill_ratio = 0.5", "train.distill_ratio is 0.5, expected 0 without teachers"),
         ("sparsify.sparsity = 0.8\ncluster.clusters = 8", "sparsify and cluster are both on"),
@@ -263,7 +309,7 @@ def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> No
             (found,) = problems_of(given_name)
             assert found == (
                 "not found; give the path of a .toml file or one of drawn, face-teacher, "
-                "mobilenetv2"
+                "mobilenetv2, vgg16, vgg16-published"
             )
     (found,) = problems_of("r" * 300 + ".toml")  # longer than a file name can be
     assert found.startswith("cannot be read: ")

@@ -24,6 +24,7 @@ from edgeface.config import (
 from edgeface.errors import ModelError
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, write_model
+from edgeface.outputs import BASELINE, artifact_paths
 from edgeface.stages import open_manifest, open_run, pruned_in_words, start_stage, tags_of
 from edgeface.types import SilentReporter
 
@@ -54,6 +55,12 @@ RECIPE = Recipe(data=DataSpec(drawn_count=50, drawn_side_px=32), model=SPEC)
 def test_names_say_what_was_done(recipe: Recipe, expected: Any) -> None:
     tags = tags_of(recipe)
     assert (tags["pruned"], tags["thinned"], tags["quantized"]) == expected
+
+
+def test_a_vgg16_is_its_own_baseline(tmp_path: Path) -> None:
+    vgg16 = Recipe(model=BASELINE, prune=PruneSpec(pruning_ratio=0))
+    assert "baseline" not in artifact_paths(tmp_path, vgg16)
+    assert artifact_paths(tmp_path, RECIPE)["baseline"].stem == "vgg16-a100-128px-float32"
 
 
 def saved(path: Path, manifest_sha256: str, pruning_ratio: float = 0.0) -> Path:

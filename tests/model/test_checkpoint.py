@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.errors import ModelError
-from edgeface.model.checkpoint import Checkpoints, EpochRecord
+from edgeface.model.checkpoint import Checkpoints, EpochRecord, epochs_since_best
 
 RUN_ID = "a" * 64
 
@@ -115,6 +115,34 @@ def test_best_is_an_epoch_with_the_lowest_score(
     model, optimizer = linear_model()
     Checkpoints(folder, RUN_ID, model, optimizer).restore_best()
     assert scores[int(value_of(model)) - 1] == min(scores)
+
+
+def test_an_average_goes_on_with_the_training_and_is_what_is_kept_as_the_best(
+    tmp_path: Path,
+) -> None:
+    model, optimizer = linear_model()
+    average, _ = linear_model()
+    checkpoints = Checkpoints(tmp_path, RUN_ID, model, optimizer, average)
+    for epoch, score in enumerate([5.0, 3.0, 4.0], start=1):
+        fill(model, epoch)
+        fill(average, epoch / 2)
+        checkpoints.save(record(epoch, score))
+    model, optimizer = linear_model()
+    average, _ = linear_model()
+    checkpoints = Checkpoints(tmp_path, RUN_ID, model, optimizer, average)
+    assert len(checkpoints.restore()) == 3
+    assert (value_of(model), value_of(average)) == (3, 1.5)
+    checkpoints.restore_best()
+    assert (value_of(model), value_of(average)) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "epochs"),
+    [([], 0), ([5.0], 0), ([5.0, 3.0], 0), ([5.0, 3.0, 4.0, 3.5], 2), ([3.0, 3.0, 3.0], 2)],
+)
+def test_an_equal_score_is_no_better(scores: list[float], epochs: int) -> None:
+    history = [record(epoch, score) for epoch, score in enumerate(scores, start=1)]
+    assert epochs_since_best(history) == epochs
 
 
 def test_killed_before_state_json_it_goes_on_from_the_epoch_before(tmp_path: Path) -> None:

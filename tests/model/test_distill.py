@@ -13,6 +13,7 @@ import tf_keras as keras
 
 from edgeface.config import AugmentSpec, ModelSpec, TrainSpec
 from edgeface.data.batches import training_batches
+from edgeface.data.mixing import draw_mixing, mixed_targets
 from edgeface.errors import ModelError
 from edgeface.model.distill import (
     Lesson,
@@ -88,6 +89,24 @@ def test_targets_blend_labels_and_the_mean_of_the_teachers(tmp_path: Path) -> No
         np.testing.assert_allclose(found[name], expected, atol=2**-12 + 1e-6)
 
 
+def test_a_teacher_sees_the_mixed_picture_and_its_answer_is_not_mixed_again(tmp_path: Path) -> None:
+    of, alpha = teacher(1), 0.8
+    teaching = Teaching(teachers=(of,), ratio=0.75, cache=tmp_path)
+    weights = {name: np.ones(4, np.float32) for name in LABELS}
+    labels, _ = mixed_targets(LABELS, weights, alpha, order=ORDER, seed=1, epoch=0)
+    found = taught_targets(teaching, replace(lesson(), mixup_alpha=alpha), labels, HEADS)
+    plain = training_batches(IMAGES, {}, {}, AUGMENT, order=ORDER, seed=1, epoch=0)
+    for step, (images, _, _) in enumerate(plain.as_numpy_iterator()):
+        partners, shares = draw_mixing(2, alpha, seed=1, epoch=0, step=step)
+        of_images = shares[:, None, None, None]
+        raw = of.model(of_images * images + (1 - of_images) * images[partners])
+        said = 1 / (1 + np.exp(-np.asarray(raw["gender"], np.float64)))
+        truth = LABELS["gender"][ORDER[step]]
+        label = shares[:, None] * truth + (1 - shares[:, None]) * truth[partners]
+        expected = 0.75 * said + 0.25 * label
+        np.testing.assert_allclose(found["gender"][step], expected, atol=2**-12 + 1e-5)
+
+
 def test_kept_answers_are_those_that_were_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +142,7 @@ def test_damaged_answers_are_asked_anew(tmp_path: Path, damage: bytes) -> None:
         {"images_digest": "e"},
         {"augment": AugmentSpec()},
         {"order": ORDER[::-1]},
+        {"mixup_alpha": 0.5},
     ],
 )
 def test_another_lesson_is_asked_for_itself(tmp_path: Path, other: dict[str, Any]) -> None:

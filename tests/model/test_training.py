@@ -23,8 +23,9 @@ import tf_keras as keras
 from edgeface.config import AugmentSpec, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.errors import ModelError
-from edgeface.model import training
+from edgeface.model import epochs, training
 from edgeface.model.checkpoint import EpochRecord
+from edgeface.model.optimizer import make_optimizer
 from edgeface.model.training import (
     TrainingTask,
     fine_tune,
@@ -42,13 +43,13 @@ STILL = AugmentSpec(flip=False, scale_ratio=0, shift_ratio=0, rotate_degrees=0, 
 HALF_WRITTEN = "part-00000-of-00001.data-00000-of-00001.tempstate4711"  # as TensorFlow names it
 
 CHILD = """
-import contextlib, pathlib, runpy, sys, time
+import contextlib, json, pathlib, runpy, sys, time
 from edgeface.config import TrainSpec
 from edgeface.model.training import fine_tune
 from edgeface.types import SilentReporter
 
 room, folder, steps = runpy.run_path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
-spec = TrainSpec(epochs=4, batch_size=16, learning_rate=0.01)
+spec = TrainSpec(epochs=4, batch_size=16, learning_rate=0.01, **json.loads(sys.argv[4]))
 
 class Pauses(SilentReporter):
     @contextlib.contextmanager
@@ -182,7 +183,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
         seen.append((options["epoch"], hashlib.sha256(pixels).hexdigest()))
         return batches
 
-    monkeypatch.setattr(training, "training_batches", recorded)
+    monkeypatch.setattr(epochs, "training_batches", recorded)
     with pytest.raises(KeyboardInterrupt):
         fine_tune(make_tiny_model(), task, SPEC, Interrupts(2 * STEPS + 3))
     before = saved_history(task.folder)
@@ -211,15 +212,14 @@ def test_a_finished_run_is_not_trained_again(
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.parametrize("levers", [{}, {"average_decay": 0.9, "mixup_alpha": 0.3}])
 def test_a_killed_process_loses_only_the_epoch_it_was_in(
-    tmp_path: Path,
-    make_tiny_model: MakeModel,
-    make_task: MakeTask,
-    uninterrupted: tuple[EpochRecord, ...],
+    tmp_path: Path, make_tiny_model: MakeModel, make_task: MakeTask, levers: dict[str, Any]
 ) -> None:
-    folder = tmp_path / "train"
+    folder, spec = tmp_path / "train", replace(SPEC, **levers)
     room = Path(__file__).with_name("conftest.py")
     command = [sys.executable, "-c", CHILD, str(room), str(folder), str(2 * STEPS + 3)]
+    command.append(json.dumps(levers))
     with (tmp_path / "stderr").open("wb") as stderr:
         child = subprocess.Popen(command, stderr=stderr, stdout=stderr)
         try:
@@ -238,10 +238,14 @@ def test_a_killed_process_loses_only_the_epoch_it_was_in(
     # killed while it wrote the third epoch, it would also have left this
     (folder / "epoch-0003_temp").mkdir()
     (folder / "epoch-0003_temp" / HALF_WRITTEN).write_bytes(b"half")
-    resumed = fine_tune(make_tiny_model(), make_task(folder), SPEC, SilentReporter())
+    model, whole = make_tiny_model(), make_tiny_model()
+    resumed = fine_tune(model, make_task(folder), spec, SilentReporter())
     assert [vars(record) for record in resumed[:2]] == before
     assert len(resumed) == SPEC.epochs
-    assert_same_course(resumed, uninterrupted)
+    unkilled = fine_tune(whole, make_task(tmp_path / "unkilled"), spec, SilentReporter())
+    assert_same_course(resumed, unkilled)
+    for weight, expected in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-4)
     assert not (folder / "epoch-0003_temp").exists()
 
 
@@ -298,7 +302,7 @@ def test_too_few_images_for_a_batch_is_an_error(
 
 def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
     spec = TrainSpec(epochs=4, learning_rate=0.2, warmup_ratio=0.1)
-    rate = training._optimizer(spec, steps=25)._learning_rate  # 100 steps, 10 of them warm up
+    rate = make_optimizer(spec, steps=25)._learning_rate  # 100 steps, 10 of them warm up
     found = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
     np.testing.assert_allclose(found, [0, 0.1, 0.2, 0.1, 0], atol=1e-7)
     middle = float(rate(40))
@@ -308,7 +312,7 @@ def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
 def test_weight_decay_leaves_normalisation_and_biases_alone(make_tiny_model: MakeModel) -> None:
     model = make_tiny_model()
     spec = TrainSpec(schedule="constant", learning_rate=0.1, weight_decay=0.5)
-    optimizer = training._optimizer(spec, steps=1)
+    optimizer = make_optimizer(spec, steps=1)
     optimizer.build(model.trainable_variables)
     before = [variable.numpy() for variable in model.trainable_variables]
     zeros = [tf.zeros_like(variable) for variable in model.trainable_variables]

@@ -17,7 +17,7 @@ from edgeface.data.age_targets import interval_bins
 from edgeface.data.batches import training_batches
 from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import ModelError
-from edgeface.model import training
+from edgeface.model import epochs, training
 from edgeface.model.heads import (
     AGE_BINS_YEARS,
     Targets,
@@ -126,7 +126,7 @@ def test_what_stands_in_for_a_missing_label_changes_no_weight(
         return make
 
     missing = {"age": ~has_age, "gender": ~has_gender}
-    monkeypatch.setattr(training, "training_targets", spoiled(missing))
+    monkeypatch.setattr(epochs, "training_targets", spoiled(missing))
     again = replace(task, folder=tmp_path / "again")
     (same,) = fine_tune(other, again, SPEC, SilentReporter())
     assert same.train_loss == pytest.approx(record.train_loss, rel=1e-5)
@@ -134,7 +134,7 @@ def test_what_stands_in_for_a_missing_label_changes_no_weight(
     for weight, expected in zip(other.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, atol=1e-5)
     # and the test can fail: a label that is there does change them
-    monkeypatch.setattr(training, "training_targets", spoiled({"age": has_age}))
+    monkeypatch.setattr(epochs, "training_targets", spoiled({"age": has_age}))
     fine_tune(taught, replace(task, folder=tmp_path / "taught"), SPEC, SilentReporter())
     kernel, expected = (m.get_layer("age").get_weights()[0] for m in (taught, model))
     assert np.any(np.abs(kernel - expected) > 1e-3)
@@ -160,7 +160,7 @@ def test_faces_without_any_label_are_not_shown_and_no_image_is_copied(
         shown.append(order)
         return training_batches(images, *arguments, order=order, **options)
 
-    monkeypatch.setattr(training, "training_batches", recorded)
+    monkeypatch.setattr(epochs, "training_batches", recorded)
     reporter = Lines()
     fine_tune(make_tiny_model(), task, replace(SPEC, epochs=2, batch_size=12), reporter)
     for order in shown:
@@ -190,7 +190,8 @@ def test_balanced_training_draws_rare_faces_more_often(
         weights.append(weighed)
         return training_batches(images, targets, weighed, *more, **options)
 
-    monkeypatch.setattr(training, "training_batches", recorded)
+    for module in (epochs, training):
+        monkeypatch.setattr(module, "training_batches", recorded)
     spec = replace(SPEC, balance=("gender",), balance_power=1.0)
     fine_tune(make_tiny_model(), replace(task, train=faces), spec, SilentReporter())
     recalibrate_batch_norm(make_tiny_model(), faces, spec, seed=5)

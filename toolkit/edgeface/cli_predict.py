@@ -76,7 +76,9 @@ def doctor(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Manifest, folder or table of labelled faces: says what fits its labels."),
+        typer.Option(
+            help="Manifest, folder or table of labelled faces: says what fits its labels."
+        ),
     ] = None,
     theirs: Annotated[
         Path | None,
@@ -106,7 +108,7 @@ def doctor(
         cases = labelled_pictures(data, names, count, reporter)
     else:
         assert images is not None  # just checked
-        cases = pictures_of([path for path, _ in _pictures([images])], names, count)
+        cases = pictures_of(_only_pictures(images), names, count)
     finder = None if no_detect else _open_detector(None, None)
     diagnosis = diagnose(artifact, cases, detector=finder, theirs=wanted, reporter=reporter)
     if as_json:
@@ -162,6 +164,14 @@ def _pictures(given: Sequence[Path]) -> list[tuple[Path, str]]:
             known = ", ".join(IMAGE_SUFFIXES)
             pictures.append((path, f"{path}: holds no picture ({known}); give another folder"))
     return pictures
+
+
+def _only_pictures(given: Path) -> list[Path]:
+    pictures = _pictures([given])
+    for _, error in pictures:
+        if error:
+            raise DataError(error)
+    return [path for path, _ in pictures]
 
 
 def _drawing_targets(folder: Path | None, pictures: Sequence[Path]) -> dict[Path, Path]:

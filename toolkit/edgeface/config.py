@@ -69,6 +69,11 @@ class Recipe:
                 f"train.distill_ratio is {self.train.distill_ratio}, expected 0 without teachers",
             ),
             (
+                not self.train.mixup_alpha or self.model.age_head == "expectation",
+                f"train.mixup_alpha is {self.train.mixup_alpha}, expected 0 with age_head "
+                "'regression'",
+            ),
+            (
                 not (self.sparsify.sparsity and self.cluster.clusters),
                 "sparsify and cluster are both on, expected one of them",
             ),

@@ -31,6 +31,8 @@ def artifact_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
         "quantized": path(recipe.model, tags["quantized"], recipe.quantize.scheme),
         "baseline": path(BASELINE, (), "float32"),
     }
+    if paths["baseline"] == paths["float32"]:  # a trained VGG16 is a baseline itself
+        del paths["baseline"]
     if tags["pruned"]:
         paths["pruned"] = path(recipe.model, tags["pruned"], "float32")
     if tags["thinned"] != tags["pruned"]:

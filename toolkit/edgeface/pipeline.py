@@ -197,7 +197,8 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         predictions.append(predicted)
     margins = PRUNED_INT8_MARGINS if steps else INT8_MARGINS
     comparisons = _compared(predictions, test, manifest, margins)
-    artifacts.append(_baseline(paths["baseline"], run.id, recipe.seed, reporter))
+    if "baseline" in paths:
+        artifacts.append(_baseline(paths["baseline"], run.id, recipe.seed, reporter))
     for artifact in artifacts:
         write_artifact(artifact)
     return Outcome(

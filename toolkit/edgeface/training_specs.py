@@ -203,13 +203,30 @@ class TrainSpec:
             minus this; 1 makes all groups equally frequent.
         distill_ratio: share of the teachers' answers in what a face is trained towards, 0 to 1;
             the labels have the rest. 0 learns from labels alone.
+        precision: what training computes in. "bfloat16": products and activations in bfloat16, the
+            weights, their updates, the rescaling of the picture and the heads in float32. Faster
+            for VGG16 on processors with AVX512-BF16 or AMX, slower for MobileNetV2 and elsewhere.
+            The trained model is float32 all the same. It costs exactness: a bfloat16 value has 8
+            significant bits, so activations and gradients are rounded by up to 0.4 %, and the
+            validation figures that pick the best epoch are computed so too.
+        patience: stop when the validation score has not fallen for so many epochs; 0 never stops.
+            The cosine goes on as if all epochs were trained.
+        average_decay: the model is an exponential moving average of the weights of all steps,
+            which keeps this share of itself at each step (less in the first steps, see
+            `model.averaging`); it is validated, and its best epoch kept. 0 averages nothing.
+        mixup_alpha: mix each picture and its targets with another's, in shares from Beta(this,
+            this), see `data.mixing`; 0 mixes nothing. Not for a regression head.
         augment: see `AugmentSpec`.
 
     Source:
         Learning rate, decay, σ: the plain fine-tune described in issue 5, repeated in
         benchmarks/LOG.md. Momentum 0.95: Keras's 0.999 keeps ImageNet's statistics for
         thousands of steps. Balance power 0.5: Mahajan et al. 2018, Exploring the Limits of Weakly
-        Supervised Pretraining (arXiv 1805.00932), square-root sampling.
+        Supervised Pretraining (arXiv 1805.00932), square-root sampling. Precision: Kalamkar et
+        al. 2019, A Study of BFLOAT16 for Deep Learning Training (arXiv 1905.12322); which network
+        gains: docs/data.md. Average: Polyak and Juditsky 1992, Acceleration of Stochastic
+        Approximation by Averaging, SIAM J. Control 30(4). Mixup: Zhang et al. 2018 (arXiv
+        1710.09412). The last four are off: chosen, each is to be measured before it is a default.
     """
 
     epochs: int = 16
@@ -226,6 +243,10 @@ class TrainSpec:
     balance: tuple[str, ...] = ()
     balance_power: float = 0.5
     distill_ratio: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    patience: int = 0
+    average_decay: float = 0.0
+    mixup_alpha: float = 0.0
     augment: AugmentSpec = AugmentSpec()
 
     def __post_init__(self) -> None:
@@ -233,7 +254,7 @@ class TrainSpec:
         positive = {
             name: getattr(self, name) for name in ("learning_rate", "age_sigma_years", "age_weight")
         }
-        ratios = ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum")
+        ratios = ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum", "average_decay")
         require(
             (self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more"),
             (self.batch_size >= 2, f"batch_size is {self.batch_size}, expected 2 or more"),
@@ -257,5 +278,10 @@ class TrainSpec:
             (
                 0 <= self.distill_ratio <= 1,
                 f"distill_ratio is {self.distill_ratio}, expected 0 to 1",
+            ),
+            (self.patience >= 0, f"patience is {self.patience}, expected 0 or more"),
+            (
+                self.mixup_alpha == 0 or 0.01 <= self.mixup_alpha <= 100,
+                f"mixup_alpha is {self.mixup_alpha}, expected 0.01 to 100, or 0 for none",
             ),
         )

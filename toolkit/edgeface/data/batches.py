@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgeface.config import AugmentSpec
 from edgeface.data.augment import augment_batch
+from edgeface.data.mixing import draw_mixing, mixed_images
 
 
 def training_batches(
@@ -35,7 +36,8 @@ def training_batches(
             batch, never copied whole.
         targets: by head, float32 [N, units], or [steps, B, units] where a face's target differs
             from one showing to the next.
-        weights: by head, float32 [N], of each face's loss.
+        weights: by head, float32 [N], of each face's loss, or [steps, B] where a face's weight
+            differs from one showing to the next.
         augment: what is done to the images.
         order: int64 [steps, B] of indices of faces, as from `balance.epoch_order`.
         seed: of the augmentation.
@@ -45,18 +47,15 @@ def training_batches(
         Dataset of (float32 [B, side, side, 3] 0..255, {head: [B, units]}, {head: [B]}).
     """
     steps, size = order.shape
-    by_step = {name for name, each in targets.items() if each.ndim == 3}
-    shapes = [
-        *(each.shape[2 if name in by_step else 1 :] for name, each in targets.items()),
-        *(() for _ in weights),
-    ]
+    shapes = [*(each.shape[-1:] for each in targets.values()), *(() for _ in weights)]
 
     def read(step: int) -> list[NDArray[np.float32]]:
         rows = order[step]
         # + 1: numpy pads seeds with zeros, and the epoch's order is drawn from [seed, epoch]
         batch = augment_batch(images[rows], augment, (seed, epoch, int(step) + 1))
-        wanted = [each[step] if name in by_step else each[rows] for name, each in targets.items()]
-        return [batch, *wanted, *(each[rows] for each in weights.values())]
+        wanted = [each[step] if each.ndim == 3 else each[rows] for each in targets.values()]
+        weighed = [each[step] if each.ndim == 2 else each[rows] for each in weights.values()]
+        return [batch, *wanted, *weighed]
 
     def make_batch(step: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         batch, *found = tf.numpy_function(read, [step], [tf.float32] * (1 + len(shapes)))
@@ -71,6 +70,35 @@ def training_batches(
         )
 
     return tf.data.Dataset.range(steps).map(make_batch, num_parallel_calls=2).prefetch(4)
+
+
+def mixed_batches(batches: Any, mixup_alpha: float, *, seed: int, epoch: int) -> Any:
+    """Mix each augmented picture of an epoch with another one of its batch.
+
+    Args:
+        batches: as `training_batches` makes them. Their targets and weights stay as they are: what
+            a mixed picture is trained towards comes from `mixing.mixed_targets`.
+        mixup_alpha: as `mixing.draw_mixing` takes it; 0 mixes nothing.
+        seed: of the mixing.
+        epoch: its number.
+
+    Returns:
+        Dataset of the same form.
+    """
+    if not mixup_alpha:
+        return batches
+
+    def mix(step: int, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        mixing = draw_mixing(len(images), mixup_alpha, seed=seed, epoch=epoch, step=int(step))
+        return mixed_images(images, mixing)
+
+    def mix_batch(step: Any, batch: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        images, targets, weights = batch
+        mixed = tf.numpy_function(mix, [step, images], tf.float32)
+        mixed.set_shape(images.shape)
+        return mixed, targets, weights
+
+    return batches.enumerate().map(mix_batch, num_parallel_calls=2).prefetch(2)
 
 
 def plain_batches(images: NDArray[np.uint8], batch_size: int = 128) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ class EpochRecord:
     score: float
 
 
+def epochs_since_best(history: Sequence[EpochRecord]) -> int:
+    """Count the epochs that came after the first one with the lowest score; 0 without any."""
+    scores = [record.score for record in history]
+    return len(scores) - 1 - scores.index(min(scores)) if scores else 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class _State:
     run_id: str
@@ -48,16 +55,29 @@ class _State:
 class Checkpoints:
     """The checkpoints of one training, in one folder."""
 
-    def __init__(self, folder: Path, run_id: str, model: Any, optimizer: Any) -> None:
+    def __init__(
+        self, folder: Path, run_id: str, model: Any, optimizer: Any, average: Any = None
+    ) -> None:
         """Look at what an earlier run left.
+
+        Args:
+            folder: of the checkpoints; made if it is not there.
+            run_id: digest of all that determines the training.
+            model: that is trained.
+            optimizer: of it.
+            average: model that averages the trained one's weights. It is what is kept as the best
+                epoch then, and goes on where it was too.
 
         Raises:
             ModelError: the folder cannot be made, or belongs to another run.
         """
         self._folder = folder
         self._run_id = run_id
-        self._training = tf.train.Checkpoint(model=model, optimizer=optimizer)
-        self._weights = tf.train.Checkpoint(model=model)
+        trained = {"model": model, "optimizer": optimizer}
+        if average is not None:
+            trained["average"] = average
+        self._training = tf.train.Checkpoint(**trained)
+        self._weights = tf.train.Checkpoint(model=model if average is None else average)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as err:
@@ -65,7 +85,11 @@ class Checkpoints:
         self._state = self._read()
 
     def restore(self) -> tuple[EpochRecord, ...]:
-        """Bring model and optimizer to the last whole epoch; empty history if there is none."""
+        """Bring model, optimizer and average to the last whole epoch.
+
+        Returns:
+            The epochs so far, none if there is no checkpoint.
+        """
         if self._state is None:
             return ()
         self._load(self._training, self._state.latest)
@@ -101,7 +125,7 @@ class Checkpoints:
         return history
 
     def restore_best(self) -> None:
-        """Bring the model to the weights of its best epoch."""
+        """Bring the model, or its average if there is one, to the weights of the best epoch."""
         if self._state is not None:
             self._load(self._weights, self._state.best)
 

@@ -1,8 +1,9 @@
 """Distillation: a student learns from labels and from what trained models answer, blended.
 
 In: teachers, and the pictures of one epoch as the student will see them. Out: targets for each of
-the epoch's batches. A teacher sees the same augmented picture as the student. What it answered is
-kept on disk by digest, so that a resumed or another training over the same batches asks no more.
+the epoch's batches. A teacher sees the same augmented and mixed picture as the student. What it
+answered is kept on disk by digest, so that a resumed or another training over the same batches
+asks no more.
 
 Source: Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network (arXiv 1503.02531),
 at temperature 1, where the cross-entropy to a blend of targets is the blend of the cross-entropies.
@@ -26,7 +27,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgeface.config import AugmentSpec
-from edgeface.data.batches import training_batches
+from edgeface.data.batches import mixed_batches, training_batches
 from edgeface.errors import ModelError
 from edgeface.records import write_bytes
 from edgeface.types import HeadSpec
@@ -77,8 +78,9 @@ class Lesson:
         images_digest: SHA-256 of them.
         augment: of the training.
         order: int64 [steps, B] of indices of faces.
-        seed: of the augmentation.
+        seed: of augmentation and mixing.
         epoch: its number.
+        mixup_alpha: of the training; 0 mixes no pictures.
     """
 
     images: NDArray[np.uint8]
@@ -87,6 +89,7 @@ class Lesson:
     order: NDArray[np.int64]
     seed: int
     epoch: int
+    mixup_alpha: float = 0.0
 
 
 def weights_digest(model: Any) -> str:
@@ -137,7 +140,8 @@ def taught_targets(
     Args:
         teaching: who, how much, where answers are kept.
         lesson: the epoch.
-        targets: by head, from the labels, float32 [N, units].
+        targets: by head, from the labels, float32 [N, units], or [steps, B, units] where they
+            are mixed as the pictures are. What a teacher answers is to a mixed picture already.
         heads: of the student.
 
     Returns:
@@ -158,9 +162,13 @@ def taught_targets(
             answers[name] = answers[name] + share if name in answers else share
     ratio = np.float32(teaching.ratio)
     return {
-        name: ratio * answer + (1 - ratio) * targets[name][lesson.order]
+        name: ratio * answer + (1 - ratio) * _of_showings(targets[name], lesson)
         for name, answer in answers.items()
     }
+
+
+def _of_showings(target: NDArray[np.float32], lesson: Lesson) -> NDArray[np.float32]:
+    return target if target.ndim == 3 else target[lesson.order]
 
 
 def _ask(
@@ -175,6 +183,7 @@ def _ask(
         seed=lesson.seed,
         epoch=lesson.epoch,
     )
+    batches = mixed_batches(batches, lesson.mixup_alpha, seed=lesson.seed, epoch=lesson.epoch)
     answer = tf.function(lambda images: teacher.model(images, training=False))
     found: dict[str, list[NDArray[np.float32]]] = {head.name: [] for head in heads}
     for batch, _, _ in batches:
@@ -194,7 +203,7 @@ def _resized(batch: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
 
 
 def _key(teacher: Teacher, lesson: Lesson) -> str:
-    facts = (
+    facts: tuple[object, ...] = (
         teacher.digest,
         lesson.images_digest,
         lesson.images.shape,
@@ -203,6 +212,8 @@ def _key(teacher: Teacher, lesson: Lesson) -> str:
         lesson.seed,
         lesson.epoch,
     )
+    if lesson.mixup_alpha:  # only then, so that answers kept from unmixed trainings still serve
+        facts = (*facts, lesson.mixup_alpha)
     order = np.ascontiguousarray(lesson.order).tobytes()
     return hashlib.sha256(repr(facts).encode() + order).hexdigest()
 

@@ -7,10 +7,7 @@ validation epoch, and the history. Nothing is measured on training images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,50 +16,32 @@ from numpy.typing import NDArray
 
 from edgeface.config import TrainSpec
 from edgeface.data.balance import epoch_order, sampling_weights
-from edgeface.data.batches import plain_batches, training_batches
+from edgeface.data.batches import mixed_batches, plain_batches, training_batches
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, ModelError
-from edgeface.model.checkpoint import Checkpoints, EpochRecord
-from edgeface.model.distill import Lesson, Teaching, check_teaching, taught_targets
-from edgeface.model.heads import (
-    Targets,
-    decode_outputs,
-    labelled_rows,
-    losses,
-    training_targets,
-)
+from edgeface.model.averaging import WeightAverage
+from edgeface.model.checkpoint import Checkpoints, EpochRecord, epochs_since_best
+from edgeface.model.distill import check_teaching
+from edgeface.model.epochs import EpochPlan, TrainingTask, epoch_batches, plan_epochs
+from edgeface.model.heads import decode_outputs, labelled_rows, losses
 from edgeface.model.networks import set_batch_norm_momentum
+from edgeface.model.optimizer import make_optimizer
+from edgeface.model.precision import copy_of
 from edgeface.types import Advance, HeadSpec, Reporter
+
+__all__ = [
+    "YEARS_PER_GENDER_POINT",
+    "TrainingTask",
+    "count_steps",
+    "fine_tune",
+    "loss_weights",
+    "predict_faces",
+    "recalibrate_batch_norm",
+]
 
 # chosen: a point of gender accuracy weighs as much as 0.2 years of MAE when the best epoch is
 # picked, because between epochs the two differ by about these amounts.
 YEARS_PER_GENDER_POINT = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingTask:
-    """What one training works on and where its checkpoints go.
-
-    Attributes:
-        label: for the progress bar, e.g. "fine-tune".
-        heads: of the model.
-        train: faces of the training split; each trains the heads that it has a label of.
-        validation: faces of the validation split; those with an exact age and those with a gender
-            pick the best epoch.
-        folder: of the checkpoints.
-        run_id: digest of all that determines this training.
-        seed: of order and augmentation.
-        teaching: whose answers are blended into the targets; None learns from labels alone.
-    """
-
-    label: str
-    heads: tuple[HeadSpec, ...]
-    train: Faces
-    validation: Faces
-    folder: Path
-    run_id: str
-    seed: int
-    teaching: Teaching | None = None
 
 
 def fine_tune(
@@ -80,7 +59,8 @@ def fine_tune(
     Args:
         model: tf_keras model with one output a head; changed in place.
         task: faces, folder, seed.
-        spec: epochs, optimizer, augmentation.
+        spec: epochs, optimizer, augmentation. With an `average_decay`, what is validated, kept and
+            returned is the average. Whatever the `precision`, the model stays float32.
         reporter: shows progress with time left.
         callbacks: Keras callbacks besides, e.g. those of a pruning schedule.
         after_epoch: is told each new epoch's record; where it answers False, training ends there.
@@ -91,53 +71,52 @@ def fine_tune(
         One record an epoch.
 
     Raises:
-        ModelError: too few images for one batch, a head without any label, a loss or an output
+        ModelError: too few images for one batch, a head without any label, mixup of a regression
+            head, an option that does not go with keeping the last weights, a loss or an output
             that is not finite (the last good checkpoint stays), or a checkpoint folder of another
             run or that cannot be written.
     """
-    plan = _plan(task, spec)
+    plan = plan_epochs(task, spec)
     _check_validation(task)
+    _check_levers(task, spec, keep)
     if task.teaching:
         check_teaching(task.teaching, task.heads)
     _say_missing(task, plan, reporter)
     set_batch_norm_momentum(model, spec.batch_norm_momentum)
-    optimizer = _optimizer(spec, plan.steps)
-    optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(task.folder, task.run_id, model, optimizer)
+    judged, trained = _copies(model, spec)
+    optimizer = make_optimizer(spec, plan.steps)
+    optimizer.build(trained.trainable_variables)
+    average = judged if spec.average_decay else None
+    checkpoints = Checkpoints(task.folder, task.run_id, trained, optimizer, average)
     history = checkpoints.restore()
     if history:
         reporter.say(f"{task.label}: goes on after epoch {len(history)} of {spec.epochs}")
     weights = loss_weights(task.heads, spec)
-    model.compile(optimizer=optimizer, loss=losses(task.heads), loss_weights=weights)
+    trained.compile(optimizer=optimizer, loss=losses(task.heads), loss_weights=weights)
+    if spec.average_decay:
+        callbacks = [WeightAverage(judged, trained, spec.average_decay), *callbacks]
     with reporter.track(task.label, spec.epochs * plan.steps) as advance:
         advance(len(history) * plan.steps)
-        for epoch in range(len(history), spec.epochs):
-            order = epoch_order(
-                len(plan.rows),
-                spec.batch_size,
-                seed=task.seed,
-                epoch=epoch,
-                sampling=plan.sampling,
-            )
-            order = plan.rows[order]  # of all faces, not only of those with a label
-            batches = training_batches(
-                task.train.images,
-                _epoch_targets(task, plan, spec, order, epoch),
-                plan.targets.weights,
-                spec.augment,
-                order=order,
-                seed=task.seed,
-                epoch=epoch,
-            )
+        while len(history) < spec.epochs and not _out_of_patience(history, spec):
+            epoch = len(history)
             watch = _Watch(task.label, epoch, advance)
-            model.fit(batches, epochs=1, verbose=0, callbacks=[watch, *callbacks])
-            record = _validate(model, task, epoch, watch.mean_loss)
+            batches = epoch_batches(task, plan, spec, epoch)
+            trained.fit(batches, epochs=1, verbose=0, callbacks=[watch, *callbacks])
+            record = _validate(judged, task, epoch, watch.mean_loss)
             history = checkpoints.save(record)
             advance(0, _note(record))
             if after_epoch and not after_epoch(record):
                 break
+    if len(history) < spec.epochs and _out_of_patience(history, spec):
+        best = len(history) - epochs_since_best(history)
+        reporter.say(
+            f"{task.label}: stops after epoch {len(history)} of {spec.epochs}: none was better on "
+            f"validation than epoch {best}"
+        )
     if keep == "best":
         checkpoints.restore_best()
+    if judged is not model:
+        model.set_weights(judged.get_weights())
     return history
 
 
@@ -178,7 +157,8 @@ def recalibrate_batch_norm(
     Args:
         model: changed in place; only its moving means and variances.
         faces: of the training split.
-        spec: batch size, balance and augmentation, as the statistics will be used in training.
+        spec: batch size, balance, augmentation and mixing, as the statistics will be used in
+            training.
         seed: of the images chosen.
         images: how many, at most.
 
@@ -191,66 +171,12 @@ def recalibrate_batch_norm(
     order = epoch_order(len(faces), spec.batch_size, seed=seed, epoch=0, sampling=sampling)
     chosen = order[: images // spec.batch_size]
     batches = training_batches(faces.images, {}, {}, spec.augment, order=chosen, seed=seed, epoch=0)
+    batches = mixed_batches(batches, spec.mixup_alpha, seed=seed, epoch=0)
     for batch, _, _ in batches:
         model(batch, training=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What is drawn from, [N] as in the training faces, and how."""
-
-    rows: NDArray[np.int64]  # of faces with a label of any head; the order's numbers count these
-    sampling: NDArray[np.float64] | None
-    targets: Targets
-    steps: int
-    images_digest: str  # of the training images where there is a teacher, else empty
-
-
-def _plan(task: TrainingTask, spec: TrainSpec) -> _Plan:
-    rows = labelled_rows(task.train, task.heads)
-    steps = len(rows) // spec.batch_size
-    if steps == 0:
-        raise ModelError(
-            f"{task.label}: {len(rows)} labelled training images do not fill a batch of "
-            f"{spec.batch_size}; give more images or lower batch_size in the recipe"
-        )
-    # images may be a file larger than the memory, so rows are taken of the labels only
-    labels = task.train.without_images().take(rows)
-    sampling = sampling_weights(labels, spec.balance, spec.balance_power)
-    shares = np.zeros(len(task.train))
-    shares[rows] = 1.0 if sampling is None else sampling
-    try:
-        targets = training_targets(task.train, task.heads, spec, shares=shares)
-    except ModelError as err:
-        raise ModelError(f"{task.label}: {err}") from err
-    digest = _digest(task.train.images) if task.teaching else ""
-    return _Plan(rows=rows, sampling=sampling, targets=targets, steps=steps, images_digest=digest)
-
-
-def _digest(images: NDArray[np.uint8]) -> str:
-    digest = sha256()
-    for image in images:  # one at a time: they may be a file larger than the memory
-        digest.update(image.tobytes())
-    return digest.hexdigest()
-
-
-def _epoch_targets(
-    task: TrainingTask, plan: _Plan, spec: TrainSpec, order: NDArray[np.int64], epoch: int
-) -> Mapping[str, NDArray[np.float32]]:
-    if task.teaching is None:
-        return plan.targets.values
-    lesson = Lesson(
-        images=task.train.images,
-        images_digest=plan.images_digest,
-        augment=spec.augment,
-        order=order,
-        seed=task.seed,
-        epoch=epoch,
-    )
-    return taught_targets(task.teaching, lesson, plan.targets.values, task.heads)
-
-
-def _say_missing(task: TrainingTask, plan: _Plan, reporter: Reporter) -> None:
+def _say_missing(task: TrainingTask, plan: EpochPlan, reporter: Reporter) -> None:
     labelled = {name: int((of > 0).sum()) for name, of in plan.targets.weights.items()}
     if min(labelled.values()) < len(task.train):
         counts = ", ".join(f"{name} from {count}" for name, count in labelled.items())
@@ -274,23 +200,37 @@ def _check_validation(task: TrainingTask) -> None:
             )
 
 
-def _optimizer(spec: TrainSpec, steps: int) -> Any:
-    if spec.schedule == "cosine":
-        total = spec.epochs * steps
-        warmup = max(1, round(spec.warmup_ratio * total))
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            max(1, total - warmup),
-            warmup_target=spec.learning_rate,
-            warmup_steps=warmup,
+def _check_levers(task: TrainingTask, spec: TrainSpec, keep: Literal["best", "last"]) -> None:
+    regression = [head.name for head in task.heads if head.kind == "regression"]
+    if spec.mixup_alpha and regression:
+        raise ModelError(
+            f"{task.label}: mixup_alpha is {spec.mixup_alpha:g}, and head {regression[0]} is a "
+            "regression, whose loss is not that of a mixed label; use age_head = 'expectation' or "
+            "mixup_alpha = 0"
         )
-    else:
-        rate = spec.learning_rate
-    if spec.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=spec.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
+    of_best = {
+        "patience": spec.patience,
+        "average_decay": spec.average_decay,
+        "precision": spec.precision != "float32",
+    }
+    asked = [name for name, on in of_best.items() if on]
+    if keep == "last" and asked:
+        # an average or an early end would not have the zeros asked for, wrapped layers no copy
+        raise ModelError(
+            f"{task.label}: found {', '.join(asked)} in its recipe, expected none of them where "
+            "the last epoch's weights are kept and not the best one's; leave them out"
+        )
+
+
+def _copies(model: Any, spec: TrainSpec) -> tuple[Any, Any]:
+    """Make what is validated and kept, and what is stepped: both the model unless asked."""
+    judged = model if spec.precision == "float32" else copy_of(model, spec.precision)
+    trained = copy_of(judged, spec.precision) if spec.average_decay else judged
+    return judged, trained
+
+
+def _out_of_patience(history: tuple[EpochRecord, ...], spec: TrainSpec) -> bool:
+    return 0 < spec.patience <= epochs_since_best(history)
 
 
 def _validate(model: Any, task: TrainingTask, epoch: int, train_loss: float) -> EpochRecord:

@@ -107,7 +107,7 @@ class HaarDetector:
         Returns:
             Largest first.
         """
-        grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         small = shrunk(grey, min(1.0, _DETECTION_PX / self.min_face_px))
         pad = round(_PAD_RATIO * min(small.shape))
         searched = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_REPLICATE)

@@ -23,8 +23,13 @@ _JPEG_QUALITY = 95  # Source: OpenCV's default; written down because its version
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE, _GREEN = (255, 255, 255), (0, 110, 60)  # RGB. Chosen: contrast 6.5 to 1 between them
 _TEXT_RATIO = 0.09  # height of a letter, in box widths. Chosen: "female, 31 years" is a box wide
-_TEXT_PX = (11.0, 60.0)  # smallest and largest. Chosen: read on a small screen, not all of a large one
-_FONT_PX = 21.0  # height of a capital letter of the font at scale 1. Source: OpenCV's Hershey tables
+_TEXT_PX = (
+    11.0,
+    60.0,
+)  # smallest and largest. Chosen: read on a small screen, not all of a large one
+_FONT_PX = (
+    21.0  # height of a capital letter of the font at scale 1. Source: OpenCV's Hershey tables
+)
 
 
 def annotate(

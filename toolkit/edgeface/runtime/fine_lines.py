@@ -32,8 +32,9 @@ def with_fine_lines(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         over; where two lines cross there is none.
     """
     size = (FINE_SIDE_PX, FINE_SIDE_PX)
-    large = cv2.resize(rgb, size, interpolation=cv2.INTER_NEAREST)
+    large = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
     large = (large & np.uint8(_LEVELS)) | np.uint8(0x10)
     line = np.arange(FINE_SIDE_PX) % _LINE_STEP_PX == 0
     grid = line[:, np.newaxis] ^ line
-    return np.where(grid[..., np.newaxis], large ^ np.uint8(0x80), large).astype(np.uint8)
+    lined = np.where(grid[..., np.newaxis], large ^ np.uint8(0x80), large)
+    return np.asarray(lined, dtype=np.uint8)

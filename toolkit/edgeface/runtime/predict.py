@@ -118,13 +118,12 @@ def describe_picture(
         DataError: the picture is not uint8 [H, W, 3].
         ArtifactError: the runtime or the detector fails, or an output is not finite.
     """
+    contract = predictor.contract
     if detector is None:
-        crops, boxes = [rgb], [None]
-    else:
-        found = detector.find(rgb)
-        crops, boxes = [crop(rgb, face.crop) for face in found], [face.box for face in found]
-    values = predict_faces(predictor, crops)
-    return [describe_face(values, predictor.contract, i, box) for i, box in enumerate(boxes)]
+        return [describe_face(predict_faces(predictor, [rgb]), contract, 0, None)]
+    found = detector.find(rgb)
+    values = predict_faces(predictor, [crop(rgb, face.crop) for face in found])
+    return [describe_face(values, contract, i, face.box) for i, face in enumerate(found)]
 
 
 def describe_face(

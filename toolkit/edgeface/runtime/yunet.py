@@ -1,9 +1,9 @@
 """Finds faces with a YuNet model that the user gives: more faces than Haar finds, and turned ones.
 
-In: the path of an `.onnx`; an RGB picture. Out: its faces as `detect` gives them, and the SHA-256 of
-what was opened. The file is native code's input: OpenCV's parser is not made for files of strangers.
-Not tried on the published file, which edgeface neither ships nor downloads; the tests have a file
-written by hand with the same inputs and outputs.
+In: the path of an `.onnx`; an RGB picture. Out: its faces as `detect` gives them, and the SHA-256
+of what was opened. The file is native code's input: OpenCV's parser is not made for files of
+strangers. Not tried on the published file, which edgeface neither ships nor downloads; the tests
+have a file written by hand with the same inputs and outputs.
 
 Source: Wu, Peng, Yu 2023, YuNet: A Tiny Millisecond-level Face Detector; OpenCV's
 cv::FaceDetectorYN, which needs OpenCV 4.8 for the files of 2023 and later.
