@@ -22,6 +22,7 @@ import typer
 from edgeface import __version__
 from edgeface.cli_compress import DataOption, compress, train
 from edgeface.cli_data import data_app
+from edgeface.cli_predict import doctor, predict
 from edgeface.cli_results import models, report
 from edgeface.console import print_line, table_console
 from edgeface.errors import ConfigError, EdgefaceError
@@ -36,6 +37,8 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(train)
 app.command()(compress)
+app.command()(predict)
+app.command()(doctor)
 app.command()(report)
 app.command()(models)
 
@@ -153,54 +156,6 @@ def inspect(
         table_console().print(model_text(inspection))
     if status := exit_status(inspection.findings):
         raise typer.Exit(status)
-
-
-@app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="Artifact (.tflite with its .json beside it).")],
-    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
-    no_detect: Annotated[
-        bool, typer.Option("--no-detect", help="The whole picture is one face.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
-) -> None:
-    """Say age and gender of the faces in pictures."""
-    from edgeface.runtime.artifact import load_artifact
-    from edgeface.runtime.predict import open_predictor
-
-    if not no_detect:
-        raise ConfigError(
-            "predict", ["finding faces is not built yet; give face crops and --no-detect"]
-        )
-    predictor = open_predictor(load_artifact(model))
-    failed = False
-    for path in images:
-        line = _predict_one(predictor, path)
-        failed = failed or "error" in line
-        print_line(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
-    if failed:
-        raise typer.Exit(1)
-
-
-def _predict_one(predictor: Any, path: Path) -> dict[str, Any]:
-    from edgeface.runtime.predict import describe_face, predict_faces
-    from edgeface.runtime.preprocess import read_image
-
-    try:
-        values = predict_faces(predictor, [read_image(path)])
-    except EdgefaceError as err:
-        return {"image": str(path), "error": str(err)}
-    return {"image": str(path), "faces": [describe_face(values, predictor.contract, 0, None)]}
-
-
-def _in_words(line: dict[str, Any]) -> str:
-    if "error" in line:
-        return f"{line['image']}: error: {line['error']}"
-    faces = (
-        ", ".join(f"{name} {value}" for name, value in face.items() if name != "box")
-        for face in line["faces"]
-    )
-    return f"{line['image']}: {'; '.join(faces)}"
 
 
 def _model_paths(given: list[Path]) -> list[Path]:

@@ -61,7 +61,8 @@ def predict(
         line = (
             {"image": str(path), "error": error}
             if error
-            else _predict_one(predictor, finder, path, targets.get(path))
+            # a picture that is named twice is drawn once
+            else _predict_one(predictor, finder, path, targets.pop(path, None))
         )
         failed = failed or "error" in line
         print_line(json.dumps(line, ensure_ascii=False) if as_json else _in_words(line))
@@ -145,11 +146,11 @@ def _open_detector(path: Path | None, min_face_px: int | None) -> Detector:
 
 def _pictures(given: Sequence[Path]) -> list[tuple[Path, str]]:
     """List the pictures, those of a folder in order of name; with an error for what is none."""
-    from edgeface.data.adapters.paths import IMAGE_SUFFIXES
+    from edgeface.data.adapters.paths import IMAGE_SUFFIXES, is_folder
 
     pictures: list[tuple[Path, str]] = []
     for path in given:
-        if not path.is_dir():
+        if not is_folder(path):
             pictures.append((path, ""))
             continue
         try:
@@ -241,13 +242,14 @@ def _write_drawing(
 
 
 def _in_words(line: dict[str, Any]) -> str:
-    """Put one picture into words: a line a face."""
-    image = line["image"]
+    """Put one picture into words: a line a face, with nothing in it that could steer a terminal."""
+    from edgeface.data.adapters.paths import printable
+
     if "error" in line:
-        return f"{image}: error: {line['error']}"
-    if not line["faces"]:
-        return f"{image}: no face found"
-    return "\n".join(f"{image}: {_face_in_words(face)}" for face in line["faces"])
+        said = [f"error: {line['error']}"]
+    else:
+        said = [_face_in_words(face) for face in line["faces"]] or ["no face found"]
+    return "\n".join(printable(f"{line['image']}: {each}") for each in said)
 
 
 def _face_in_words(face: dict[str, Any]) -> str:

@@ -48,6 +48,7 @@ from edgeface.outputs import (
 )
 from edgeface.records import to_mapping
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.fine_lines import with_fine_lines
 from edgeface.stages import (
     Run,
     describe,
@@ -318,13 +319,14 @@ def _stability(float_content: bytes, calibration: Faces, run: Run) -> dict[str, 
 
 
 def golden_images() -> tuple[NDArray[np.uint8], ...]:
-    """Two drawn faces, free to be given away, for the golden vectors.
+    """Two drawn faces, and one with fine lines on which every resize shows, for golden vectors.
 
-    Not of any model's side, so that the resize is checked too; in 16 shades, so that the PNG in
-    the sidecar is small.
+    Free to be given away. Not of any model's side, so that the resize is checked too; in few
+    shades, so that the PNGs in the sidecar are small.
     """
-    faces = (draw_face(seed=0, index=index, side_px=150).image for index in (0, 1))
-    return tuple((face & np.uint8(0xF0)) | np.uint8(0x08) for face in faces)
+    faces = tuple(draw_face(seed=0, index=index, side_px=150).image for index in (0, 1))
+    lined = with_fine_lines(draw_face(seed=0, index=1, side_px=32).image)
+    return (*((face & np.uint8(0xF0)) | np.uint8(0x08) for face in faces), lined)
 
 
 def _baseline(path: Path, run: str, seed: int, reporter: Reporter) -> Artifact:

@@ -267,9 +267,9 @@ def _their_verdict(
 ) -> list[str]:
     advice = {each.name: each.advice for each in tried}
     if len(explained) > 1:
-        ways = list(dict.fromkeys(advice[name] for name in explained))
-        hint = f"; {ways[0]}" if len(ways) == 1 else ""
-        return [f"your predictions: undecided between {', '.join(map(repr, explained))}{hint}"]
+        ways = "; or ".join(dict.fromkeys(advice[name] for name in explained))
+        names = ", ".join(map(repr, explained))
+        return [f"your predictions: undecided between {names}: {ways}"]
     if explained:
         (name,) = explained
         return [f"your predictions fit {name!r}: {advice[name]}"]

@@ -149,6 +149,10 @@ def _mirrored(picture: _Picture, side_px: int) -> _Picture:
     return to_input(picture, side_px)[:, ::-1]
 
 
+def _caffe(picture: _Picture, _: TensorSpec) -> _Values:
+    return np.asarray(picture[..., ::-1] - _CAFFE_MEAN, np.float64)
+
+
 def _torch(picture: _Picture, _: TensorSpec) -> _Values:
     return np.asarray((picture / 255.0 - _TORCH_MEAN) / _TORCH_DEVIATION)
 
@@ -172,22 +176,22 @@ _COLOURS = (
     Mistake(
         name="scaled to 0..1",
         advice=_GIVE_PIXELS,
-        values=lambda picture, _: picture / 255.0,
+        values=lambda picture, _: picture.astype(float) / 255,
     ),
     Mistake(
         name="scaled to -1..1",  # MobileNetV2's preprocess_input
         advice=_GIVE_PIXELS,
-        values=lambda picture, _: picture / 127.5 - 1,
+        values=lambda picture, _: picture.astype(float) / 127.5 - 1,
     ),
     Mistake(
         name="scale doubled (0..510)",
         advice=_GIVE_PIXELS,
-        values=lambda picture, _: picture * 2.0,
+        values=lambda picture, _: picture.astype(float) * 2,
     ),
     Mistake(
         name="VGG16's preprocessing (BGR, mean subtracted)",
         advice=f"leave preprocess_input out; {_GIVE_PIXELS}",
-        values=lambda picture, _: picture[..., ::-1] - _CAFFE_MEAN,
+        values=_caffe,
     ),
     Mistake(
         name="ImageNet's mean and deviation (PyTorch)",
