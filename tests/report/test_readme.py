@@ -31,4 +31,5 @@ def test_every_figure_of_the_table_is_in_the_result_file() -> None:
     shown = {
         tuple(cell.strip().strip("*") for cell in line.strip("|").split("|"))[1:] for line in table
     }
-    assert shown == rows
+    assert len(shown) >= 4, "a table of one row compares nothing"
+    assert shown <= rows
