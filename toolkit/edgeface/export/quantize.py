@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edgeface.errors import CompressionError
 from edgeface.export.bias_correction import correct_biases
 from edgeface.export.constants import with_own_constants
+from edgeface.export.dead_channels import with_live_channels
 from edgeface.export.equalization import equalize
 from edgeface.export.flatbuffer import kernel_layers
 from edgeface.export.head_refit import refit_heads
@@ -60,6 +61,7 @@ def quantize(
     ranges = value_ranges(float_content, calibration)
     if plan.ranges == "error":
         ranges = least_error_ranges(float_content, ranges, calibration)
+    float_content = with_live_channels(float_content, ranges)
     content = static_int8(float_content, ranges, plan.float_layers)
     if plan.correct_biases:
         content = correct_biases(float_content, content, calibration, reporter)
