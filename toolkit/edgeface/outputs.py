@@ -86,11 +86,15 @@ def refuse_other_runs(
         refuse_to_overwrite(path, whole_run if key == "float32" else run)
     for key, path in model_paths(out, recipe).items():
         refuse_to_replace(path, whole_run if key == "whole" else run)
-    _check_manifest_is_ours(out, manifest)
+    check_manifest_is_ours(out, manifest)
 
 
-def _check_manifest_is_ours(out: Path, manifest: Manifest) -> None:
-    """Keep the manifest of other models that are here: they cannot be measured without it."""
+def check_manifest_is_ours(out: Path, manifest: Manifest) -> None:
+    """Keep the manifest of other models that are here: they cannot be measured without it.
+
+    Raises:
+        ExportError: an artifact in `out` was trained on other data or splits.
+    """
     for path in sorted(out.glob("*.tflite")):
         try:
             provenance = load_artifact(path).sidecar.provenance

@@ -13,6 +13,8 @@ import numpy as np
 
 from edgeface.export.constants import read_constant, with_constants
 from edgeface.export.flatbuffer import kernel_layers, read_graph
+from edgeface.export.litert import PIXEL_RANGE
+from edgeface.export.statistics import Range
 
 # Source: TFLite quantization spec: bias scale = input scale * kernel scale, int8 weights reach 127,
 # and a bias is an int32; a quarter of its range leaves room for the bias correction.
@@ -20,7 +22,7 @@ _LARGEST_STEP = 127
 _BIAS_STEPS = 2.0**29
 
 
-def with_live_channels(content: bytes, ranges: Mapping[str, tuple[float, float]]) -> bytes:
+def with_live_channels(content: bytes, ranges: Mapping[str, Range]) -> bytes:
     """Give each all-zero channel that has a bias one weight just large enough for that bias.
 
     What the channel computes changes by less than the 16,000th part of its bias: the weight is
@@ -36,17 +38,15 @@ def with_live_channels(content: bytes, ranges: Mapping[str, tuple[float, float]]
         if layer.bias < 0:
             continue
         kernel, bias = read_constant(content, layer.kernel), read_constant(content, layer.bias)
-        # depthwise kernels are [1, H, W, C], the others [C, ...]
-        channels = np.moveaxis(kernel, -1, 0) if layer.kind == "depthwise" else kernel
+        channels = np.moveaxis(kernel, layer.channel_axis, 0)
         rows = channels.reshape(len(channels), -1)
         dead = ~rows.any(axis=1) & (bias != 0)
-        low, high = ranges.get(tensors[layer.input].name.decode(), (0.0, 255.0))
+        low, high = ranges.get(tensors[layer.input].name.decode(), PIXEL_RANGE)
         step = (max(high, 0.0) - min(low, 0.0)) / 255
         if not dead.any() or step <= 0:
             continue
         first = np.zeros_like(rows)
         first[dead, 0] = _LARGEST_STEP * np.abs(bias[dead]) / (step * _BIAS_STEPS)
-        placed = first.reshape(channels.shape)
-        kernel = kernel + (np.moveaxis(placed, 0, -1) if layer.kind == "depthwise" else placed)
-        changed[layer.kernel] = kernel.astype(np.float32)
+        placed = np.moveaxis(first.reshape(channels.shape), 0, layer.channel_axis)
+        changed[layer.kernel] = kernel + placed
     return with_constants(content, changed) if changed else content

@@ -18,6 +18,7 @@ from edgeface.commit import source_commit
 from edgeface.errors import ArtifactError, ExportError
 from edgeface.export.artifact import refuse_to_overwrite, with_quality, write_artifact
 from edgeface.export.provenance import run_id
+from edgeface.outputs import check_manifest_is_ours
 from edgeface.records import write_bytes, write_json
 from edgeface.report.front_plot import Cost, write_front_plot
 from edgeface.report.front_tables import FrontView, front_markdown
@@ -78,16 +79,7 @@ def refuse_other_runs(world: World, candidates: Sequence[Candidate]) -> None:
             if path.exists():
                 run = run_id(world.recipe_of(candidate), manifest)
                 refuse_to_overwrite(path, searched_id(run))
-    for path in sorted(out.glob("*.tflite")):
-        try:
-            provenance = load_artifact(path).sidecar.provenance
-        except ArtifactError:  # somebody else's file: no manifest here is its
-            continue
-        if provenance.trained and provenance.manifest_sha256 != manifest.sha256:
-            raise ExportError(
-                f"{out / 'manifest.json'}: would be replaced, and {path.name} beside it was "
-                "trained on other data or splits; give another --out, or --overwrite"
-            )
+    check_manifest_is_ours(out, manifest)
 
 
 def write_answer(
