@@ -17,8 +17,6 @@ from edgeface.config import Recipe
 from edgeface.data.adapters.listing import GENDER
 from edgeface.data.calibration import (
     calibration_record,
-    check_calibration,
-    choose_calibration,
     write_calibration,
 )
 from edgeface.data.drawn import draw_face
@@ -60,7 +58,7 @@ from edgeface.stages import (
     start_stage,
     train_stage,
 )
-from edgeface.stages_weights import plan_of, quantize_stage, thin_stage
+from edgeface.stages_weights import calibration_of, plan_of, quantize_stage, thin_stage
 from edgeface.types import Reporter, Scheme
 
 PROBE_IMAGES = 2000
@@ -233,10 +231,7 @@ def _quantized(
 ) -> _Export:
     """Choose calibration images and quantize."""
     dense = to_float_tflite(model)  # zeros may be stored sparse in `floats`, which int8 cannot be
-    rows = choose_calibration(run.manifest, run.recipe.quantize.calibration_images, run.recipe.seed)
-    place = {id: i for i, id in enumerate(run.train.ids)}
-    calibration = run.train.take([place[run.manifest.key(row)] for row in rows])
-    check_calibration(run.manifest, calibration.ids, path.stem)
+    rows, calibration = calibration_of(run, path.stem)
     run.reporter.say(f"quantizing with {len(calibration)} calibration images of the training split")
     spec = run.recipe.quantize
     if spec.method == "post_training" and spec.scheme == "int8":

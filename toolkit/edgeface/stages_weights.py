@@ -15,6 +15,9 @@ from edgeface.compress.cluster import cluster_weights
 from edgeface.compress.magnitude import magnitude_prune
 from edgeface.compress.qat import quantization_aware
 from edgeface.config import QuantizeSpec, TrainSpec
+from edgeface.data.calibration import check_calibration, choose_calibration
+from edgeface.data.faces import Faces
+from edgeface.data.manifest import Row
 from edgeface.export.convert import to_float_tflite
 from edgeface.export.convert_tfmot import qat_to_int8_tflite, to_sparse_tflite
 from edgeface.export.mixed_precision import MixedLimits, mixed_precision
@@ -47,6 +50,27 @@ def thin_stage(model: Any, run: Run) -> tuple[Any, bytes, str]:
         return thin, to_sparse_tflite(thin), words
     thin, _ = cluster_weights(model, clusters=cluster.clusters, train=train)
     return thin, to_float_tflite(thin), f"{cluster.clusters} values a layer (clustered)"
+
+
+def calibration_of(run: Run, name: str) -> tuple[tuple[Row, ...], Faces]:
+    """Choose a run's calibration images and make sure that they are training images.
+
+    Args:
+        run: its recipe says how many.
+        name: of the artifact, for messages.
+
+    Returns:
+        Their rows of the manifest, and the faces in the same order.
+
+    Raises:
+        DataError: one is not of the training split.
+    """
+    manifest, spec = run.manifest, run.recipe.quantize
+    rows = choose_calibration(manifest, spec.calibration_images, run.recipe.seed)
+    place = {id: i for i, id in enumerate(run.train.ids)}
+    faces = run.train.take([place[manifest.key(row)] for row in rows])
+    check_calibration(manifest, faces.ids, name)
+    return rows, faces
 
 
 def plan_of(spec: QuantizeSpec) -> QuantizePlan:

@@ -19,7 +19,6 @@ from edgeface.bench.quality import measure_quality
 from edgeface.compress.allocate import ratio_of_round
 from edgeface.compress.prune import prune
 from edgeface.config import ModelSpec, Recipe
-from edgeface.data.calibration import check_calibration, choose_calibration
 from edgeface.errors import ExportError
 from edgeface.export.artifact import make_artifact, with_quality, write_artifact
 from edgeface.export.convert import to_float_tflite
@@ -39,7 +38,7 @@ from edgeface.search.space import Candidate
 from edgeface.search.timing import Timer
 from edgeface.search.training import Trained, Trainer, World
 from edgeface.stages import pruned_in_words
-from edgeface.stages_weights import plan_of
+from edgeface.stages_weights import calibration_of, plan_of
 from edgeface.types import Quality, SilentReporter
 
 CANDIDATES_FOLDER = "candidates"
@@ -119,12 +118,8 @@ class ModelEvaluator:
         content = to_float_tflite(trained.model)
         if candidate.scheme == "float32":
             return content, ()
-        manifest, recipe, faces = self._world.manifest, trained.run.recipe, trained.run.train
-        rows = choose_calibration(manifest, recipe.quantize.calibration_images, recipe.seed)
-        place = {id: i for i, id in enumerate(faces.ids)}
-        calibration = faces.take([place[manifest.key(row)] for row in rows])
-        check_calibration(manifest, calibration.ids, candidate.name)
-        plan = replace(plan_of(recipe.quantize), scheme="int8")
+        _, calibration = calibration_of(trained.run, candidate.name)
+        plan = replace(plan_of(trained.run.recipe.quantize), scheme="int8")
         int8 = quantize(content, calibration.images, plan, self._world.reporter)
         return int8, calibration.ids
 
