@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.commit import source_commit
 from edgeface.config import AugmentSpec, ModelSpec
 from edgeface.data.balance import epoch_order
@@ -41,6 +40,7 @@ from edgeface.data.batches import training_batches
 from edgeface.data.picture_cache import cached_pictures
 from edgeface.model.networks import build_model
 from edgeface.records import write_json
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
 from edgeface.types import SilentReporter
 
 SIDE_PX, BATCH, COUNT = 128, 64, 4096

@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeface import __version__
-from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.data.duplicates import NEIGHBOURS, ORDERS, hash_words, near_links
 from edgeface.data.scan import MIRRORED_BITS
 from edgeface.records import write_json
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
 
 SCHEMA_VERSION = 1
 COUNTS = (20_000, 200_000, 1_000_000)

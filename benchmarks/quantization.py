@@ -28,7 +28,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edgeface.bench.device import DeviceInfo, describe_local
 from edgeface.bench.quality import quality_of
 from edgeface.commit import source_commit
 from edgeface.config import DataSpec, ModelSpec
@@ -44,6 +43,7 @@ from edgeface.export.quantize import quantize
 from edgeface.export.sensitivity import SensitivityReport, sensitivity
 from edgeface.model.heads import head_specs
 from edgeface.records import write_json
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
 from edgeface.types import HeadSpec, SilentReporter
 
 PACKAGES = ("litert-quantizer", "ai-edge-litert", "numpy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def reply(**changes: Any) -> dict[str, Any]:
         "first_inference_ms": 9.0,
         "warmup_ms": [8.0],
         "latency_ms": [4.0, 5.0, 6.0],
+        "cores": None,
+        "samples": [],
+        "clock_jump_s": 0.0,
         **changes,
     }
 
@@ -77,26 +81,43 @@ def test_the_worker_is_told_the_whole_protocol() -> None:
     measure_latency(MODELS, PROTOCOL, worker=worker, reporter=SilentReporter())
     assert " ".join(worker.asked[0]) == (
         "latency a.tflite --threads 2 --warmup-runs 1 --min-runs 3 --min-duration-s 0"
+        " --sample-interval-s 1.0"
     )
 
 
 def test_samples_are_kept_raw_and_by_process() -> None:
     answers = iter([reply(latency_ms=[1.0, 2.0, 3.0]), reply(latency_ms=[7.0, 8.0, 9.0, 10.0])])
-    runtime, found = measure_latency(
+    found = measure_latency(
         {"a": Path("a.tflite")},
         PROTOCOL,
         worker=RecordingWorker(lambda arguments: next(answers)),
         reporter=SilentReporter(),
     )
-    assert (runtime.name, runtime.version) == ("ai-edge-litert", "2.1.0")
-    assert found["a"].repeats == ((1.0, 2.0, 3.0), (7.0, 8.0, 9.0, 10.0))
-    assert found["a"].first_inference_ms == (9.0, 9.0)
+    assert (found.runtime.name, found.runtime.version) == ("ai-edge-litert", "2.1.0")
+    assert found.latency["a"].repeats == ((1.0, 2.0, 3.0), (7.0, 8.0, 9.0, 10.0))
+    assert found.latency["a"].first_inference_ms == (9.0, 9.0)
+
+
+def test_looks_at_the_device_are_numbered_by_process() -> None:
+    protocol = replace(PROTOCOL, cores=(1, 3), sample_interval_s=0.5)
+    worker = RecordingWorker(
+        lambda _: reply(cores=[1, 3], samples=[{"t_s": 0.0, "temperature_c": 61.5}])
+    )
+    found = measure_latency(
+        MODELS, protocol, worker=worker, reporter=SilentReporter(), first_run=10
+    )
+    assert worker.asked[0][-4:] == ("--sample-interval-s", "0.5", "--cores", "1,3")
+    assert [each.run for each in found.looks] == [10, 11, 12, 13, 14, 15]
+    assert found.looks[1].what == "latency of b, 2 threads"
+    assert found.looks[1].samples[0].temperature_c == 61.5
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"threads": 1}, "used 1 threads, expected 2"),
+        ({"threads": 1}, "used 1 threads on cores None, expected 2 on None"),
+        ({"cores": [0]}, r"used 2 threads on cores \(0,\), expected 2 on None"),
+        ({"samples": [{"t_s": 2.0}, {"t_s": 1.0}]}, "samples of run 0 are not in the order"),
         ({"latency_ms": [1.0, 2.0]}, "gave 2 runs, expected at least 3"),
         ({"latency_ms": [1.0, 2.0, 0.0]}, "a time is not above 0"),
         ({"latency_ms": [1.0, 2.0, math.nan]}, "a time is not above 0"),

@@ -14,6 +14,7 @@ def test_defaults_are_those_of_the_design() -> None:
     protocol = BenchProtocol()
     assert (protocol.warmup_runs, protocol.min_runs, protocol.min_duration_s) == (10, 200, 10.0)
     assert (protocol.threads, protocol.repeats) == (1, 3)
+    assert (protocol.cores, protocol.sample_interval_s) == (None, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,12 @@ def test_defaults_are_those_of_the_design() -> None:
         ({"min_duration_s": -0.1}, "min_duration_s is -0.1"),
         ({"min_duration_s": math.nan}, "min_duration_s is nan"),
         ({"repeats": 0}, "repeats is 0"),
+        ({"sample_interval_s": -1}, "sample_interval_s is -1"),
+        ({"sample_interval_s": math.nan}, "sample_interval_s is nan"),
+        ({"cores": ()}, "cores is none, expected one or more"),
+        ({"cores": (1, 0)}, "cores is 1, 0, expected one or more, each once and in order"),
+        ({"cores": (1, 1)}, "cores is 1, 1, expected"),
+        ({"cores": (-1,)}, "cores is -1, expected 0 to 1023"),
     ],
 )
 def test_out_of_range_is_refused(changes: dict[str, Any], text: str) -> None:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from edgeface.bench.compression import Compression
 from edgeface.bench.corruption import CorruptedQuality
-from edgeface.bench.device import DeviceInfo, describe_local
+from edgeface.bench.delegation import Delegation
+from edgeface.bench.frames import Frame, FrameTimes, PictureSize
 from edgeface.bench.latency import LatencySamples, MemoryUse
+from edgeface.bench.parity import MetricAgreement, Parity, TensorParity
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import (
     RESULT_SCHEMA_VERSION,
@@ -26,9 +28,14 @@ from edgeface.bench.result import (
     read_result,
     write_result,
 )
+from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.slices import SliceFigure, SliceQuality
+from edgeface.bench.soak import Soak, SoakWindow
+from edgeface.bench.thread_sweep import ThreadLatency
 from edgeface.errors import BenchmarkError
 from edgeface.records import to_mapping
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
+from edgeface.runtime.telemetry import DeviceSample
 from edgeface.types import Metric, Quality
 
 RESULT_FILES = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*.json"))
@@ -79,13 +86,81 @@ def entry(name: str, **changes: Any) -> BenchEntry:
 
 def version_1(**changes: Any) -> dict[str, Any]:
     """What an older edgeface wrote: no field of an entry after `quality`."""
-    later = ("compression", "gzip_bytes", "slices", "corruptions")
-    mapping = {**to_mapping(result()), "schema_version": 1, **changes}
-    mapping["entries"] = [
-        {key: value for key, value in each.items() if key not in later}
-        for each in mapping["entries"]
-    ]
-    return mapping
+    later = {"compression", "gzip_bytes", "slices", "corruptions"}
+    mapping = without(to_mapping(result()), later | SINCE_3)
+    return {**mapping, "schema_version": 1, **changes}
+
+
+def version_2() -> dict[str, Any]:
+    """What the edgeface before devices wrote."""
+    return {**without(to_mapping(result()), SINCE_3), "schema_version": 2}
+
+
+SINCE_3 = {"sweep", "soak", "parity", "delegation", "frames", "samples", "invalid_reasons"}
+
+
+def without(mapping: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    """The result without some fields of itself and its entries, and what else version 3 added."""
+
+    def left(each: dict[str, Any], further: set[str]) -> dict[str, Any]:
+        return {key: value for key, value in each.items() if key not in further}
+
+    facts = {"soc", "runtime", "runtime_version", "numpy_version", "python_bits"}
+    return left(mapping, keys) | {
+        "protocol": left(mapping["protocol"], {"cores", "sample_interval_s"}),
+        "device_before": left(mapping["device_before"], facts),
+        "device_after": left(mapping["device_after"], facts),
+        "entries": [left(each, keys) for each in mapping["entries"]],
+    }
+
+
+def of_version_3(name: str, **changes: Any) -> BenchEntry:
+    """An entry with every field that version 3 added."""
+    window = SoakWindow(t_s=0.5, runs=2, p50_ms=1.0, p90_ms=1.0, max_ms=2.0)
+    latency = entry(name).latency
+    assert latency is not None
+    more: dict[str, Any] = {
+        "sweep": (
+            ThreadLatency(threads=1, latency=latency),
+            ThreadLatency(threads=4, latency=latency),
+        ),
+        "soak": Soak(minutes=1.0, window_s=1.0, threads=1, windows=(window,)),
+        "parity": Parity(
+            reference_device="local",
+            reference_runtime="ai-edge-litert 2.1.0",
+            n=7,
+            tensors=(
+                TensorParity(
+                    tensor="age", unit="steps", values=7, largest=1.0, mean=0.5,
+                    share_equal_ratio=0.5,
+                ),
+            ),
+            metrics=(
+                MetricAgreement(task="age", name="mae", unit="years", n=7, here=5.0, there=5.01),
+            ),
+        ),
+        "delegation": Delegation(delegate="XNNPACK", partitions=1, delegated_ops=2, total_ops=3),
+        "frames": FrameTimes(
+            threads=1,
+            read_each_frame=True,
+            detector="haar",
+            min_face_px=40,
+            pictures=(PictureSize(width_px=640, height_px=480),),
+            stages=("detect", "inference"),
+            frames=(Frame(picture=0, faces=1, stage_ms=(3.0, 1.0)),),
+        ),
+    }  # fmt: skip
+    return entry(name, **(more | changes))
+
+
+RUNS = (
+    RunSamples(
+        run=0,
+        what="latency of small",
+        samples=(DeviceSample(t_s=0.0), DeviceSample(t_s=1.0, temperature_c=60.5, throttle_bits=4)),
+        clock_jump_s=0.001,
+    ),
+)
 
 
 def result(**changes: Any) -> BenchResult:
@@ -124,9 +199,58 @@ def test_a_file_of_version_1_is_read_and_what_it_lacks_is_not_measured(tmp_path:
         assert found == replace(now, compression=None, gzip_bytes=None, slices=(), corruptions=())
 
 
-def test_what_is_written_now_is_version_2(tmp_path: Path) -> None:
+def test_a_file_of_version_2_is_read_and_nobody_looked_at_its_device(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(version_2()))
+    read = read_result(path)
+    assert (read.schema_version, read.samples, read.invalid_reasons) == (2, (), ())
+    assert read.protocol == BenchProtocol(sample_interval_s=0)
+    assert read.entries == result().entries
+    assert read.device_before.soc is None
+
+
+def test_what_is_written_now_is_version_3(tmp_path: Path) -> None:
     write_result(tmp_path / "a.json", result())
-    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == 2
+    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == 3
+
+
+def test_all_that_version_3_added_is_read_back(tmp_path: Path) -> None:
+    made = result(
+        entries=(of_version_3("small"), entry("large")),
+        samples=RUNS,
+        invalid_reasons=("throttled now",),
+        protocol=BenchProtocol(cores=(0, 2)),
+    )
+    write_result(tmp_path / "a.json", made)
+    assert read_result(tmp_path / "a.json") == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"entries": (of_version_3("small"), entry("large"))}, "small has fields of version 3"),
+        ({"samples": RUNS}, "the result has fields of version 3"),
+        ({"invalid_reasons": ("throttled now",)}, "the result has fields of version 3"),
+    ],
+)
+def test_an_older_version_cannot_hold_newer_fields(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        result(schema_version=2, **changes)
+
+
+def test_a_sweep_has_each_thread_count_once() -> None:
+    sweep = of_version_3("small").sweep
+    with pytest.raises(ValueError, match="small: sweep has a thread count twice"):
+        entry("small", sweep=(*sweep, sweep[0]))
+
+
+def test_random_weights_have_no_figures_in_their_parity() -> None:
+    bare: dict[str, Any] = {"trained": False, "quality": None, "slices": (), "corruptions": ()}
+    with pytest.raises(ValueError, match="its weights are random"):
+        of_version_3("small", **bare)
+    parity = of_version_3("small").parity
+    assert parity is not None
+    assert of_version_3("small", **bare, parity=replace(parity, metrics=())).parity is not None
 
 
 @pytest.mark.parametrize("path", RESULT_FILES, ids=lambda path: path.name)
@@ -221,11 +345,11 @@ def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (put("schema_version", 0), "schema_version is 0, expected 1 or 2"),
-        (put("schema_version", 3), "schema_version is 3, expected 1 or 2"),
-        (put("schema_version", True), "schema_version is True, expected 1 or 2"),
-        (put("schema_version", "1"), "schema_version is '1', expected 1 or 2"),
-        (delete("schema_version"), "schema_version is None, expected 1 or 2"),
+        (put("schema_version", 0), "schema_version is 0, expected 1, 2 or 3"),
+        (put("schema_version", 4), "schema_version is 4, expected 1, 2 or 3"),
+        (put("schema_version", True), "schema_version is True, expected 1, 2 or 3"),
+        (put("schema_version", "1"), "schema_version is '1', expected 1, 2 or 3"),
+        (delete("schema_version"), "schema_version is None, expected 1, 2 or 3"),
         (put("schema_version", 1), "small has fields of version 2, but schema_version is 1"),
         (delete("runtime"), "runtime: missing"),
         (put("note", "x"), "note: unknown key"),

@@ -16,8 +16,9 @@ import pytest
 import edgeface
 from edgeface.bench.compression import Compression
 from edgeface.bench.corruption import CorruptedQuality
-from edgeface.bench.device import DeviceInfo, describe_local
-from edgeface.bench.latency import run_worker
+from edgeface.bench.device_outputs import DeviceOutputs
+from edgeface.bench.latency import RuntimeVersion, run_worker
+from edgeface.bench.plan import BenchPlan
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.quality import HeldOut
 from edgeface.bench.result import BenchResult, read_result, write_result
@@ -26,6 +27,8 @@ from edgeface.commit import source_commit
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, BenchmarkError, EdgefaceError
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
+from edgeface.runtime.predict import open_predictor, predict_raw
 from edgeface.types import Quality, SilentReporter
 
 MakeArtifact = Callable[..., Artifact]
@@ -54,6 +57,9 @@ class World:
             "first_inference_ms": 1.0,
             "warmup_ms": [],
             "latency_ms": [1.0, 3.0] if Path(arguments[1]).stem == "shaky" else [2.0, 2.0],
+            "cores": None,
+            "samples": [],
+            "clock_jump_s": 0.0,
         }
 
     def predict(self, artifact: Artifact, faces: Faces, **_: Any) -> dict[str, Any]:
@@ -82,6 +88,7 @@ class World:
             worker=self.worker,
             predict=self.predict,
             corruptions=self.corruptions,
+            delegation=lambda artifact: None,
             commit=lambda: "c0ffee",
         )
 
@@ -92,9 +99,8 @@ class World:
 
 def run(world: World, artifacts: list[Artifact], **changes: Any) -> BenchResult:
     options: dict[str, Any] = {
-        "protocol": PROTOCOL,
+        "plan": BenchPlan(protocol=PROTOCOL),
         "held_out": world.held_out(),
-        "baseline": None,
         "reporter": SilentReporter(),
         "probes": world.probes(),
     }
@@ -125,7 +131,7 @@ def test_the_order_of_a_benchmark(make_artifact: MakeArtifact) -> None:
 def test_random_weights_get_no_quality(make_artifact: MakeArtifact) -> None:
     world = World()
     artifacts = [make_artifact("small"), make_artifact("vgg", trained=False, side_px=64)]
-    result = run(world, artifacts, baseline="vgg")
+    result = run(world, artifacts, plan=BenchPlan(protocol=PROTOCOL, baseline="vgg"))
     small, vgg = result.entries
     assert small.quality is not None
     assert vgg.quality is None
@@ -158,7 +164,7 @@ def test_known_quality_needs_no_faces(make_artifact: MakeArtifact) -> None:
 
 def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_path: Path) -> None:
     artifact = make_artifact("small")
-    result = run(World(), [artifact], baseline="small")
+    result = run(World(), [artifact], plan=BenchPlan(protocol=PROTOCOL, baseline="small"))
     entry = result.entries[0]
     assert entry.artifact_sha256 == artifact.sidecar.sha256
     assert entry.size_bytes == len(artifact.content)
@@ -174,7 +180,9 @@ def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_pat
 
 def test_quality_and_slices_come_from_one_run_of_the_model(make_artifact: MakeArtifact) -> None:
     # the one face is male and newborn; the stand-in says male and 3 years
-    entry = run(World(), [make_artifact("small")], baseline="small").entries[0]
+    entry = run(
+        World(), [make_artifact("small")], plan=BenchPlan(protocol=PROTOCOL, baseline="small")
+    ).entries[0]
     assert entry.quality is not None
     found = {metric.name: metric.value for metric in entry.quality.metrics}
     assert (found["accuracy"], found["mae"], found["mae_0_9"]) == (1.0, 3.0, 3.0)
@@ -227,7 +235,10 @@ def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) ->
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"baseline": "vgg"}, "baseline 'vgg' is not measured, expected one of small, raw"),
+        (
+            {"plan": BenchPlan(protocol=PROTOCOL, baseline="vgg")},
+            "baseline 'vgg' is not measured, expected one of small, raw",
+        ),
         ({"known_quality": {"other": known()}}, "known quality of 'other' cannot be used: expec"),
         ({"known_quality": {"raw": known()}}, "known quality of 'raw' .*: its weights are random"),
         (
@@ -283,9 +294,8 @@ def test_a_real_model_is_measured_for_real(make_artifact: MakeArtifact) -> None:
     artifact = make_artifact("tiny")
     result = bench(
         [artifact],
-        protocol=PROTOCOL,
+        plan=BenchPlan(protocol=PROTOCOL),
         held_out=World().held_out(),
-        baseline=None,
         reporter=SilentReporter(),
     )
     entry = result.entries[0]
@@ -297,6 +307,104 @@ def test_a_real_model_is_measured_for_real(make_artifact: MakeArtifact) -> None:
     assert entry.memory.peak_rss_bytes > entry.memory.baseline_rss_bytes
     assert entry.quality.metrics[0].n == 1
     assert result.runtime_version
+
+
+def test_an_emulated_device_is_not_timed_but_compared(make_artifact: MakeArtifact) -> None:
+    world = World()
+    artifact = make_artifact("tiny")
+    asked: list[int] = []
+
+    def there(artifact: Artifact, images: Any, threads: int) -> DeviceOutputs:
+        asked.append(len(images))
+        specs = artifact.sidecar.contract.outputs
+        raw = predict_raw(open_predictor(artifact), images)
+        outputs = {spec.name: each.copy() for spec, each in zip(specs, raw, strict=True)}
+        return DeviceOutputs(runtime=RuntimeVersion(name="fake", version="1"), outputs=outputs)
+
+    device = replace(describe_local(), name="pi", runtime="fake", runtime_version="7")
+    result = run(
+        world,
+        [artifact],
+        plan=BenchPlan(protocol=PROTOCOL, timed=False, parity_images=3),
+        held_out=None,
+        probes=replace(world.probes(), run_there=there, describe=lambda: device),
+    )
+    entry = result.entries[0]
+    assert (result.runtime, result.runtime_version) == ("fake", "7")
+    assert entry.latency is None
+    assert entry.memory is None
+    assert world.asked == []
+    assert asked == [3]
+    assert entry.parity is not None
+    assert entry.parity.holds
+    assert entry.parity.metrics == ()  # drawn faces say nothing of quality
+
+
+def test_parity_uses_held_out_faces_and_sets_the_figures_side_by_side(
+    make_artifact: MakeArtifact,
+) -> None:
+    world = World()
+
+    def there(artifact: Artifact, images: Any, threads: int) -> DeviceOutputs:
+        specs = artifact.sidecar.contract.outputs
+        outputs = {
+            spec.name: np.zeros((len(images), *spec.shape[1:]), spec.dtype) for spec in specs
+        }
+        return DeviceOutputs(runtime=RuntimeVersion(name="fake", version="1"), outputs=outputs)
+
+    result = run(
+        world,
+        [make_artifact("tiny")],
+        plan=BenchPlan(protocol=PROTOCOL, parity_images=200),
+        probes=replace(world.probes(), run_there=there),
+    )
+    parity = result.entries[0].parity
+    assert parity is not None
+    assert parity.n == 1  # no more than there are
+    assert {each.name for each in parity.metrics} == {"accuracy", "mae"}
+    assert not parity.holds  # a device that gives zeros is found out
+
+
+def test_looks_at_the_device_are_kept_and_a_throttled_run_is_invalid(
+    make_artifact: MakeArtifact,
+) -> None:
+    class Hot(World):
+        def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
+            reply = dict(super().worker(arguments, timeout_s))
+            if arguments[0] == "latency":
+                reply["samples"] = [{"t_s": 0.5, "throttle_bits": 4}]
+            return reply
+
+    result = run(Hot(), [make_artifact("small")])
+    assert [each.run for each in result.samples] == [0, 1]
+    assert result.invalid_reasons[0].startswith("throttled now, at 2 of 2 looks")
+
+
+def test_sweep_frames_and_soak_come_after_latency(make_artifact: MakeArtifact) -> None:
+    class Busy(World):
+        def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
+            reply = dict(super().worker(arguments, timeout_s))
+            if "--threads" in arguments and "threads" in reply:
+                reply["threads"] = int(arguments[arguments.index("--threads") + 1])
+            if arguments[0] == "soak":
+                del reply["latency_ms"], reply["warmup_ms"]
+                reply["windows"] = [
+                    {"t_s": 0.0, "runs": 2, "p50_ms": 1.0, "p90_ms": 1.0, "max_ms": 1.0}
+                ]
+            return reply
+
+    world = Busy()
+    plan = BenchPlan(
+        protocol=replace(PROTOCOL, repeats=1), sweep_threads=(1, 2, 64), soak_minutes=1.0
+    )
+    entry = run(world, [make_artifact("small")], held_out=None, plan=plan).entries[0]
+    assert world.asked[1:-1] == [
+        *("latency small", "memory small"),
+        *("latency small", "latency small"),  # 8 cores: 64 threads have none each
+        "soak small",
+    ]
+    assert [each.threads for each in entry.sweep] == [1, 2]
+    assert entry.soak is not None
 
 
 def test_a_file_that_is_no_model_is_refused_in_the_runners_words(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_hostile_names_stay_text_within_the_columns() -> None:
 def test_the_base_install_is_enough(module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        "import edgeface.report.model_tables, edgeface.bench.partition_probe"
+        "import edgeface.report.model_tables, edgeface.runtime.partition_probe"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

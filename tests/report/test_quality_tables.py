@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from edgeface.bench.corruption import CORRUPTIONS, STRENGTHS, CorruptedQuality
-from edgeface.bench.device import describe_local
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.slices import SliceFigure
 from edgeface.report.quality_tables import corruption_table, metric_figure, quality_markdown
+from edgeface.runtime.device_facts import describe_local
 from edgeface.types import Metric
 
 LONG = "mobilenetv2-a100-128px-macs50-s80-qat-int8"

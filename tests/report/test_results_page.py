@@ -10,7 +10,6 @@ import pytest
 
 from edgeface.bench.compression import Compression
 from edgeface.bench.corruption import CorruptedQuality
-from edgeface.bench.device import DeviceInfo
 from edgeface.bench.latency import LatencySamples
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import BenchEntry, BenchResult, read_result, write_result
@@ -24,6 +23,7 @@ from edgeface.report.results_page import (
     results_page,
     write_page,
 )
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Metric, Quality
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -228,6 +228,25 @@ def test_a_device_is_named_and_its_heat_is_shown() -> None:
     assert "governor performance" in text
     assert "temperature 50 to 71 °C; throttled: yes." in text
     assert "Raspberry Pi and phones: not measured" not in text
+
+
+def test_an_invalid_result_is_listed_with_its_reason_and_without_tables() -> None:
+    reason = "under-voltage now, at 2 of 9 looks, first in run 0"
+    text = page(
+        result(schema_version=3, device_before=PI, device_after=PI, invalid_reasons=(reason,))
+    )
+    assert "## 2025-11-22 03:16 UTC, rpi: run-0 (invalid)" in text
+    assert f"- INVALID, so left out of tables: {reason}." in text
+    assert "2025_local_run-0.json" in text
+    assert "| ---" not in text
+    # a device that slowed itself was not measured
+    assert "Raspberry Pi and phones: not measured." in text
+
+
+def test_what_version_3_added_follows_and_older_results_have_none_of_it() -> None:
+    now = page(result(schema_version=3))
+    assert "Latency in ms with 95 % intervals:" in now
+    assert "Latency in ms" not in page(result())
 
 
 def test_drawn_faces_are_announced_loudly() -> None:

@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from edgeface.bench.device import DeviceInfo
 from edgeface.bench.latency import LatencySamples, MemoryUse
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import BenchEntry, BenchResult
@@ -23,6 +22,7 @@ from edgeface.report.tables import (
     class_rows,
     class_table,
 )
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Metric, Quality
 
 VGG = "vgg16-a100-224px-float32"
@@ -256,6 +256,20 @@ def test_notes_say_machine_runtime_threads_and_warnings() -> None:
     assert "WARNING: the fan was off." in notes
     for note in notes:
         assert note.split()[0] in bench_markdown(result())
+
+
+def test_an_invalid_result_has_its_reason_and_no_figures() -> None:
+    invalid = result(schema_version=3, invalid_reasons=("throttled now, at 1 of 9 looks",))
+    assert bench_rows(invalid) == []
+    assert class_rows(invalid) == []
+    assert "INVALID, so left out of tables: throttled now, at 1 of 9 looks." in bench_notes(invalid)
+    text = bench_markdown(invalid)
+    assert "INVALID" in text
+    assert "|" not in text
+    terminal = printed(bench_table(invalid))
+    assert terminal.startswith("Benchmark on drawn faces: INVALID")
+    assert "97.1" not in terminal
+    assert "INVALID" not in bench_markdown(result())
 
 
 def test_drawn_faces_are_announced_loudly() -> None:

@@ -33,10 +33,16 @@ def test_importing_runtime_imports_no_tensorflow() -> None:
     assert not heavy & set(found)
 
 
-def test_the_runner_imports_no_opencv() -> None:  # it would count as the model's memory
-    found = imported_by(["edgeface.runtime.runner"])
+def test_measuring_imports_no_opencv() -> None:  # it would count as the model's memory
+    found = imported_by(["edgeface.runtime.runner", "edgeface.runtime.runner_measure"])
     assert "numpy" in found
     assert "cv2" not in found
+
+
+def test_a_device_can_say_who_it_is_without_numpy() -> None:
+    found = imported_by(["edgeface.runtime.runner", "edgeface.runtime.runner_identify"])
+    assert "edgeface.runtime.device_facts" in found
+    assert not {"numpy", "cv2", "ai_edge_litert"} & set(found)
 
 
 @pytest.mark.parametrize("path", DEVICE_SIDE, ids=lambda path: path.stem)

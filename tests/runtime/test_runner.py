@@ -1,75 +1,33 @@
-"""`runner`: its clockwork on a clock made of numbers, and its two commands as processes."""
+"""`runner`: its command line, and its commands as processes; `runner_measure`: the measurements."""
 
 from __future__ import annotations
 
-import gc
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List
 
 import pytest
 
 from edgeface.errors import DeviceError
-from edgeface.runtime import runner
+from edgeface.records import from_mapping
+from edgeface.runtime import runner_measure
 from edgeface.runtime.interpreter import LoadedModel, open_model
-from edgeface.runtime.runner import main, resident_bytes, time_runs
+from edgeface.runtime.runner import main
+from edgeface.runtime.runner_measure import resident_bytes
+from edgeface.runtime.telemetry import DeviceSample
 
-
-class Clock:
-    """Moves by the next of `durations_ms` when the timed call is made, and not otherwise."""
-
-    def __init__(self, durations_ms: Sequence[float]) -> None:
-        self.now_ns = 1_000
-        self.collector_was_on = False
-        self.durations_ms = list(durations_ms)
-
-    def call(self) -> None:
-        self.collector_was_on |= gc.isenabled()
-        self.now_ns += int(self.durations_ms.pop(0) * 1e6)
-
-    def read(self) -> int:
-        return self.now_ns
-
-
-def timed(durations_ms: Sequence[float], **limits: Any) -> Tuple[runner.Timing, int]:
-    clock = Clock(durations_ms)
-    timing = time_runs(clock.call, clock.read, **limits)
-    assert not clock.collector_was_on
-    return timing, len(clock.durations_ms)
-
-
-def test_each_run_gets_its_own_time_and_place() -> None:
-    timing, left = timed(
-        [9, 5, 4, 3, 1, 2, 7, 7],
-        warmup_runs=2,
-        min_runs=4,
-        min_duration_s=0,
-        max_runs=100,
-    )
-    assert timing.first_inference_ms == 9
-    assert list(timing.warmup_ms) == [5, 4]
-    assert list(timing.latency_ms) == [3, 1, 2, 7]
-    assert left == 1
-
-
-def test_it_goes_on_until_the_time_is_over() -> None:
-    # after the first run 1 s has to pass in runs of 300 ms: 4 of them
-    timing, _ = timed([2000] + [300] * 9, warmup_runs=0, min_runs=2, min_duration_s=1, max_runs=99)
-    assert len(timing.latency_ms) == 4
-
-
-def test_the_most_runs_end_it_early() -> None:
-    timing, _ = timed([1] * 20, warmup_runs=3, min_runs=2, min_duration_s=60, max_runs=7)
-    assert len(timing.latency_ms) == 7
-
-
-def test_garbage_collection_is_back_even_after_an_error() -> None:
-    assert gc.isenabled()
-    with pytest.raises(IndexError):  # the clock runs out of durations
-        timed([1], warmup_runs=5, min_runs=1, min_duration_s=0, max_runs=1)
-    assert gc.isenabled()
+LATENCY_KEYS = [
+    "runtime",
+    "runtime_version",
+    "threads",
+    "load_ms",
+    "first_inference_ms",
+    "warmup_ms",
+    "latency_ms",
+]
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -90,18 +48,65 @@ def test_latency_prints_one_object(int8_model: Any, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert list(result) == [
-        "runtime",
-        "runtime_version",
-        "threads",
-        "load_ms",
-        "first_inference_ms",
-        "warmup_ms",
-        "latency_ms",
-    ]
+    assert list(result) == LATENCY_KEYS  # all that an edgeface knows which does not ask for more
     assert result["threads"] == 2
     assert (len(result["warmup_ms"]), len(result["latency_ms"])) == (3, 5)
     assert min([result["load_ms"], result["first_inference_ms"], *result["latency_ms"]]) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are bound on Linux only")
+def test_latency_on_one_core_with_samples(int8_model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    core = min(os.sched_getaffinity(0))
+    done = run_module(
+        "latency", str(path), "--cores", str(core), "--sample-interval-s", "0.000001",
+        "--warmup-runs", "0", "--min-runs", "3", "--min-duration-s", "0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert sorted(result) == sorted([*LATENCY_KEYS, "cores", "samples", "clock_jump_s"])
+    assert result["cores"] == [core]
+    samples = [from_mapping(DeviceSample, each) for each in result["samples"]]
+    assert len(samples) == 1 + 3 + 1  # before the first, before each that counts, after the last
+    times_s = [sample.t_s for sample in samples]
+    assert times_s == sorted(times_s)
+    assert times_s[0] >= 0
+
+
+def test_no_samples_if_the_interval_is_0(
+    int8_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    brief = ["--min-duration-s", "0", "--max-runs", "2", "--min-runs", "2"]
+    assert main(["latency", str(path), "--sample-interval-s", "0", *brief]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["samples"], result["cores"]) == ([], None)
+
+
+def test_soak_gives_one_record_a_window(
+    int8_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    assert main(["soak", str(path), "--minutes", "0.005", "--window-s", "0.1"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == [
+        *LATENCY_KEYS[:3],
+        "cores",
+        *LATENCY_KEYS[3:5],
+        "windows",
+        "samples",
+        "clock_jump_s",
+    ]
+    windows = result["windows"]
+    assert 1 <= len(windows) <= 3  # 0.3 s; a busy machine may need longer for one
+    assert [window["t_s"] for window in windows] == sorted(window["t_s"] for window in windows)
+    for window in windows:
+        assert window["runs"] >= 1
+        assert 0 < window["p50_ms"] <= window["p90_ms"] <= window["max_ms"]
+    assert len(result["samples"]) >= 2  # one a second, and one at either end
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
@@ -127,7 +132,7 @@ def test_errors_are_one_json_object_and_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.tflite").write_text("not a model at all")
-    for command in ("latency", "memory"):
+    for command in ("latency", "memory", "partitions"):
         for name, text in [("none.tflite", "no such model"), ("text.tflite", "not a .tflite")]:
             assert main([command, str(tmp_path / name)]) == 1
             result = json.loads(capsys.readouterr().out)
@@ -146,6 +151,16 @@ def test_errors_are_one_json_object_and_status_1(
         (["latency", "m", "--min-runs", "9", "--max-runs", "5"], "--max-runs 5 is below"),
         (["memory", "m", "--runs", "0"], "found 0, expected 1 or more"),
         (["memory", "m", "--min-runs", "5"], "unrecognized arguments: --min-runs"),
+        (["latency", "m", "--cores", "0,zero"], "invalid _cores value"),
+        (["latency", "m", "--cores", "1,1"], "expected different numbers, e.g. 0,1"),
+        (["latency", "m", "--cores=-1"], "expected different numbers, e.g. 0,1"),
+        (["latency", "m", "--sample-interval-s", "-1"], "expected 0 to 3600 seconds"),
+        (["soak", "m"], "required: --minutes"),
+        (["soak", "m", "--minutes", "0"], "expected above 0 and at most 1440 minutes"),
+        (["soak", "m", "--minutes", "1", "--window-s", "nan"], "at most 3600 seconds"),
+        (["outputs", "m"], "required: FACES.npz"),
+        (["frames", "m"], "required: PICTURE"),
+        (["partitions"], "required: MODEL.tflite"),
     ],
 )
 def test_wrong_usage_is_status_2(
@@ -175,7 +190,7 @@ def test_memory_is_the_peak_against_the_size_before(
     path.write_bytes(int8_model.content)
     status = tmp_path / "status"
     status.write_text("VmHWM:\t   65 kB\nVmRSS:\t   12 kB\n")
-    monkeypatch.setattr(runner, "_STATUS", status)
+    monkeypatch.setattr(runner_measure, "_STATUS", status)
     assert main(["memory", str(path)]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result == {"peak_rss_bytes": 65 * 1024, "baseline_rss_bytes": 12 * 1024}
@@ -190,7 +205,7 @@ def test_the_threads_reach_the_model(
         return open_model(content, threads=threads, where=where)
 
     seen: List[int] = []
-    monkeypatch.setattr(runner, "open_model", open_recorded)
+    monkeypatch.setattr(runner_measure, "open_model", open_recorded)
     path = tmp_path / "m.tflite"
     path.write_bytes(int8_model.content)
     brief = ["--min-duration-s", "0"] if command == "latency" else []
@@ -206,6 +221,66 @@ def test_memory_needs_proc(
 ) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(int8_model.content)
-    monkeypatch.setattr(runner, "_STATUS", tmp_path / "no" / "status")
+    monkeypatch.setattr(runner_measure, "_STATUS", tmp_path / "no" / "status")
     assert main(["memory", str(path)]) == 1
     assert "memory is measured on Linux only" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_core_that_is_not_there_is_an_error(
+    int8_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    assert main(["latency", str(path), "--cores", "9999"]) == 1
+    assert "cores: found 9999, expected some of" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "command", "text"),
+    [
+        ("numpy", "latency", "lacks what latency needs"),
+        ("numpy", "latency", "pip install numpy"),
+        ("cv2", "frames", "pip install 'opencv-python-headless<5'"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    missing: str, command: str, text: str, tmp_path: Path
+) -> None:
+    arguments = [command, str(tmp_path / "m.tflite"), *(["p.png"] if command == "frames" else [])]
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"from edgeface.runtime.runner import main; sys.exit(main({arguments!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert text in json.loads(done.stdout)["error"]
+
+
+def test_a_fault_of_edgefaces_own_is_not_blamed_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "edgeface.runtime.runner_measure", None)
+    with pytest.raises(ModuleNotFoundError, match="runner_measure"):
+        main(["memory", "m.tflite"])
+
+
+def test_partitions_are_the_runtimes_nodes(
+    int8_model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(int8_model.content)
+    assert main(["partitions", str(path)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == ["runtime", "runtime_version", "nodes"]
+    kinds = [node["kind"] for node in result["nodes"]]
+    assert kinds[:2] == ["FULLY_CONNECTED"] * 2  # the operators, then one node a partition
+    assert set(kinds[2:]) <= {"DELEGATE"}
+
+
+def test_a_model_that_the_runtime_refuses_is_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3")
+    assert main(["partitions", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["refused"]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from edgeface.bench.device import describe_local
 from edgeface.bench.quality import measure_quality
 from edgeface.config import DataSpec, ModelSpec, Recipe
 from edgeface.data.manifest import Manifest
@@ -24,6 +23,7 @@ from edgeface.model.profile import profile
 from edgeface.pipeline import golden_images
 from edgeface.records import from_mapping, write_json
 from edgeface.runtime.artifact import load_artifact
+from edgeface.runtime.device_facts import describe_local
 from edgeface.search import final
 from edgeface.search.answer import Answer, refuse_other_runs, write_answer
 from edgeface.search.budget import parse_budget

@@ -20,8 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.run_samples import RunSamples, watch_arguments
 from edgeface.errors import BenchmarkError
 from edgeface.records import RecordError, from_mapping
+from edgeface.runtime.telemetry import DeviceSample
 from edgeface.types import Reporter
 
 MEMORY_RUNS = 20  # chosen: buffers are allocated by the first inference; the rest shows a leak
@@ -157,14 +159,32 @@ class RuntimeVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatencyRun:
+    """What came of timing some models in turns.
+
+    Attributes:
+        runtime: that all processes used.
+        latency: raw samples by name of the model.
+        looks: at the device, one for each process, in the order started.
+    """
+
+    runtime: RuntimeVersion
+    latency: dict[str, LatencySamples]
+    looks: tuple[RunSamples, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _LatencyReply:
     runtime: str
     runtime_version: str
     threads: int
+    cores: tuple[int, ...] | None
     load_ms: float
     first_inference_ms: float
     warmup_ms: tuple[float, ...]
     latency_ms: tuple[float, ...]
+    samples: tuple[DeviceSample, ...]
+    clock_jump_s: float
 
 
 def run_worker(arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
@@ -229,7 +249,8 @@ def measure_latency(
     *,
     worker: Worker,
     reporter: Reporter,
-) -> tuple[RuntimeVersion, dict[str, LatencySamples]]:
+    first_run: int = 0,
+) -> LatencyRun:
     """Time models in turns, each time in a fresh process.
 
     Args:
@@ -237,9 +258,7 @@ def measure_latency(
         protocol: how.
         worker: `run_worker`, or a stand-in.
         reporter: shows progress.
-
-    Returns:
-        The runtime that all processes used, and the samples of each model by name.
+        first_run: number of the first process within its benchmark.
 
     Raises:
         BenchmarkError: no model, a process failed, or processes disagree about the runtime.
@@ -248,11 +267,14 @@ def measure_latency(
         raise BenchmarkError("nothing to measure: give at least one .tflite file")
     timeout_s = worker_timeout_s(protocol)
     replies: dict[str, list[_LatencyReply]] = {name: [] for name in models}
+    looks: list[RunSamples] = []
     with reporter.track("latency", protocol.repeats * len(models)) as advance:
         for repeat in range(protocol.repeats):
             for name, path in models.items():
                 reply = worker(_latency_arguments(path, protocol), timeout_s)
-                replies[name].append(_checked_reply(name, reply, protocol))
+                parsed = _checked_reply(name, reply, protocol)
+                replies[name].append(parsed)
+                looks.append(_looks(first_run + len(looks), name, parsed))
                 advance(1, f"{name}, repeat {repeat + 1} of {protocol.repeats}")
     runtimes = {
         (reply.runtime, reply.runtime_version) for each in replies.values() for reply in each
@@ -261,9 +283,11 @@ def measure_latency(
         found = ", ".join(sorted(" ".join(pair) for pair in runtimes))
         raise BenchmarkError(f"processes used unlike runtimes: {found}; nothing can be compared")
     name, version = runtimes.pop()
-    return RuntimeVersion(name=name, version=version), {
-        name: _samples(name, each) for name, each in replies.items()
-    }
+    return LatencyRun(
+        runtime=RuntimeVersion(name=name, version=version),
+        latency={name: _samples(name, each) for name, each in replies.items()},
+        looks=tuple(looks),
+    )
 
 
 def measure_memory(
@@ -310,14 +334,16 @@ def _latency_arguments(path: Path, protocol: BenchProtocol) -> tuple[str, ...]:
         *("--warmup-runs", str(protocol.warmup_runs)),
         *("--min-runs", str(protocol.min_runs)),
         *("--min-duration-s", str(protocol.min_duration_s)),
+        *watch_arguments(protocol),
     )
 
 
 def _checked_reply(name: str, reply: Mapping[str, Any], protocol: BenchProtocol) -> _LatencyReply:
     parsed = _parsed(_LatencyReply, name, reply)
-    if parsed.threads != protocol.threads:
+    if (parsed.threads, parsed.cores) != (protocol.threads, protocol.cores):
         raise BenchmarkError(
-            f"{name}: the runner used {parsed.threads} threads, expected {protocol.threads}"
+            f"{name}: the runner used {parsed.threads} threads on cores {parsed.cores}, expected "
+            f"{protocol.threads} on {protocol.cores}"
         )
     if len(parsed.latency_ms) < protocol.min_runs:
         raise BenchmarkError(
@@ -325,6 +351,16 @@ def _checked_reply(name: str, reply: Mapping[str, Any], protocol: BenchProtocol)
             f"{protocol.min_runs}"
         )
     return parsed
+
+
+def _looks(run: int, name: str, reply: _LatencyReply) -> RunSamples:
+    what = f"latency of {name}, {reply.threads} thread{'s' * (reply.threads > 1)}"
+    try:
+        return RunSamples(
+            run=run, what=what, samples=reply.samples, clock_jump_s=reply.clock_jump_s
+        )
+    except ValueError as err:
+        raise BenchmarkError(f"{name}: {err}") from err
 
 
 def _samples(name: str, replies: list[_LatencyReply]) -> LatencySamples:

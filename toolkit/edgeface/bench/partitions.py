@@ -96,7 +96,7 @@ def run_probe(content: bytes) -> ProbeReply:
         How it ended; never an error, because a crash is an answer too.
     """
     limit_bytes = MEMORY_BASE_BYTES + MEMORY_TO_FILE_RATIO * len(content)
-    command = [sys.executable, "-m", "edgeface.bench.partition_probe", str(limit_bytes)]
+    command = [sys.executable, "-m", "edgeface.runtime.partition_probe", str(limit_bytes)]
     try:
         done = subprocess.run(
             command, input=content, capture_output=True, timeout=TIMEOUT_S, check=False

@@ -102,6 +102,18 @@ def predict_held_out(
     Returns:
         {"gender": p_female float64 [N], "age": years float64 [N]}.
     """
+    check_predictable(artifact, faces, data=data, split=split)
+    predictor = open_predictor(artifact, threads=threads)
+    return predict_in_chunks(
+        lambda images: predict_faces(predictor, images),
+        faces.images,
+        label=label or f"quality of {artifact.sidecar.name}",
+        reporter=reporter,
+    )
+
+
+def check_predictable(artifact: Artifact, faces: Faces, *, data: str, split: str) -> None:
+    """Refuse faces that an artifact cannot be measured on; the errors of `measure_quality`."""
     check_measurable(artifact, split)
     name = artifact.sidecar.name
     side_px = artifact.sidecar.contract.image.side_px
@@ -111,13 +123,6 @@ def predict_held_out(
             f"({side_px}, {side_px}, 3); load them at the model's side"
         )
     _check_labels(faces, name, f"{split} faces of {data}")
-    predictor = open_predictor(artifact, threads=threads)
-    return predict_in_chunks(
-        lambda images: predict_faces(predictor, images),
-        faces.images,
-        label=label or f"quality of {name}",
-        reporter=reporter,
-    )
 
 
 def quality_of(

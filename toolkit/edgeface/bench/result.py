@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from edgeface.bench.compression import Compression
 from edgeface.bench.corruption import CorruptedQuality
-from edgeface.bench.device import DeviceInfo
+from edgeface.bench.delegation import Delegation
+from edgeface.bench.frames import FrameTimes
 from edgeface.bench.latency import LatencySamples, MemoryUse
+from edgeface.bench.parity import Parity
 from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.slices import SliceQuality
+from edgeface.bench.soak import Soak
+from edgeface.bench.thread_sweep import ThreadLatency
 from edgeface.errors import BenchmarkError
 from edgeface.records import RecordError, from_mapping, write_json
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Quality, Scheme
 
-RESULT_SCHEMA_VERSION = 2
-"""Version 2 added to an entry how it was compressed, its gzip size, slices and corruptions; in a
-record of version 1 they are not measured."""
+RESULT_SCHEMA_VERSION = 3
+"""Version 2 added to an entry how it was compressed, its gzip size, slices and corruptions; version
+3 thread sweep, soak, parity, delegation and frames, and to the result what the device did meanwhile
+and why it may be invalid. What an older record lacks was not measured."""
 
-READABLE_VERSIONS = (1, 2)
+READABLE_VERSIONS = (1, 2, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,11 @@ class BenchEntry:
         gzip_bytes: of the `.tflite`, compressed for a download.
         slices: quality by kinds of faces; empty if not measured.
         corruptions: quality on spoiled faces; empty if not measured.
+        sweep: latency with each of several numbers of threads; empty if not measured.
+        soak: latency over minutes without a pause.
+        parity: the device's outputs against this host's.
+        delegation: what the runtime's delegate takes of it.
+        frames: from picture to attributes, by stage.
     """
 
     name: str
@@ -65,17 +78,29 @@ class BenchEntry:
     gzip_bytes: int | None = None
     slices: tuple[SliceQuality, ...] = ()
     corruptions: tuple[CorruptedQuality, ...] = ()
+    sweep: tuple[ThreadLatency, ...] = ()
+    soak: Soak | None = None
+    parity: Parity | None = None
+    delegation: Delegation | None = None
+    frames: FrameTimes | None = None
 
     def __post_init__(self) -> None:
-        """Check that random weights carry no quality."""
-        if not self.trained and (self.quality is not None or self.slices or self.corruptions):
+        """Check that random weights carry no quality, and that a sweep has each count once."""
+        figures = self.parity is not None and self.parity.metrics
+        if not self.trained and (self.quality or self.slices or self.corruptions or figures):
             raise ValueError(f"{self.name} has a quality, but its weights are random")
+        threads = [each.threads for each in self.sweep]
+        if len(set(threads)) < len(threads):
+            raise ValueError(f"{self.name}: sweep has a thread count twice: {threads}")
 
     @property
-    def is_of_version_1(self) -> bool:
-        """Whether it holds only what a record of schema version 1 has."""
-        later = (self.compression, self.gzip_bytes, *self.slices, *self.corruptions)
-        return all(each is None for each in later)
+    def least_version(self) -> int:
+        """The oldest schema version that can hold it."""
+        third = (self.soak, self.parity, self.delegation, self.frames, *self.sweep)
+        second = (self.compression, self.gzip_bytes, *self.slices, *self.corruptions)
+        if any(each is not None for each in third):
+            return 3
+        return 2 if any(each is not None for each in second) else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +108,7 @@ class BenchResult:
     """One benchmark of one machine.
 
     Attributes:
-        schema_version: one of `READABLE_VERSIONS`; 2 in what is written now.
+        schema_version: one of `READABLE_VERSIONS`; 3 in what is written now.
         started_utc: ISO 8601 with a zero offset.
         device_before: the machine before the first inference.
         device_after: the machine after the last.
@@ -96,6 +121,8 @@ class BenchResult:
         baseline: name of the entry that the others are compared with.
         data: what quality was measured on; None if it was not.
         warnings: what makes the figures doubtful, in words.
+        samples: of the device's state while each process ran; empty where nothing was looked at.
+        invalid_reasons: why the figures do not count, in words; empty where they do.
     """
 
     schema_version: int
@@ -111,15 +138,14 @@ class BenchResult:
     baseline: str | None
     data: str | None
     warnings: tuple[str, ...]
+    samples: tuple[RunSamples, ...] = ()
+    invalid_reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check version, names and that all qualities come from the same images."""
         if self.schema_version not in READABLE_VERSIONS:
-            expected = " or ".join(map(str, READABLE_VERSIONS))
-            raise ValueError(f"schema_version is {self.schema_version}, expected {expected}")
-        later = [entry.name for entry in self.entries if not entry.is_of_version_1]
-        if self.schema_version == 1 and later:
-            raise ValueError(f"{later[0]} has fields of version 2, but schema_version is 1")
+            raise ValueError(f"schema_version is {self.schema_version}, expected {_readable()}")
+        self._check_version()
         names = [entry.name for entry in self.entries]
         if len(set(names)) < len(names):
             raise ValueError(f"two entries have one name: {', '.join(sorted(names))}")
@@ -131,6 +157,17 @@ class BenchResult:
         data = next(iter(sources))[0] if sources else None
         if self.data != data:
             raise ValueError(f"data is {self.data!r}, expected {data!r} as the qualities say")
+
+    def _check_version(self) -> None:
+        needed = {entry.name: entry.least_version for entry in self.entries}
+        if self.samples or self.invalid_reasons:
+            needed["the result"] = 3
+        for name, version in needed.items():
+            if version > self.schema_version:
+                raise ValueError(
+                    f"{name} has fields of version {version}, but schema_version is "
+                    f"{self.schema_version}"
+                )
 
 
 def quality_sources(qualities: Iterable[Quality | None]) -> set[tuple[str, str, str]]:
@@ -181,13 +218,12 @@ def read_result(path: Path) -> BenchResult:
         raise BenchmarkError(f"{path}: not JSON: {err}") from err
     found = mapping.get("schema_version") if isinstance(mapping, dict) else None
     if type(found) is not int or found not in READABLE_VERSIONS:
-        expected = " or ".join(map(str, READABLE_VERSIONS))
         raise BenchmarkError(
-            f"{path}: schema_version is {found!r}, expected {expected}; it is no benchmark result, "
-            "or another version of edgeface wrote it"
+            f"{path}: schema_version is {found!r}, expected {_readable()}; it is no benchmark "
+            "result, or another version of edgeface wrote it"
         )
     try:
-        return from_mapping(BenchResult, mapping)
+        return from_mapping(BenchResult, _without_samples(mapping) if found < 3 else mapping)
     except RecordError as err:
         raise BenchmarkError(f"{path}: not a benchmark result: {err}") from err
 
@@ -219,6 +255,18 @@ def default_result_path(folder: Path, started_utc: str, device: str, name: str) 
     if started.utcoffset() != timedelta(0):
         raise BenchmarkError(f"result file: {started_utc!r} is not in UTC, expected +00:00 or Z")
     return folder / f"{started:%Y-%m-%dT%H%M%S.%fZ}_{device}_{name}.json"
+
+
+def _readable() -> str:
+    return f"{', '.join(map(str, READABLE_VERSIONS[:-1]))} or {READABLE_VERSIONS[-1]}"
+
+
+def _without_samples(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say of a run before version 3 that nobody looked at the device meanwhile."""
+    protocol = mapping.get("protocol")
+    if not isinstance(protocol, dict):
+        return mapping
+    return {**mapping, "protocol": {"sample_interval_s": 0.0, **protocol}}
 
 
 def _refuse_constant(text: str) -> float:

@@ -6,7 +6,7 @@ In: artifacts, and held-out faces where there are any. Out: `BenchResult`. Write
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,16 +15,13 @@ from numpy.typing import NDArray
 import edgeface
 from edgeface.bench.compression import compression_of
 from edgeface.bench.corruption import CorruptedQuality, measure_corruptions
-from edgeface.bench.device import DeviceInfo, describe_local, device_warnings
-from edgeface.bench.latency import (
-    LatencySamples,
-    MemoryUse,
-    Worker,
-    measure_latency,
-    measure_memory,
-    run_worker,
-)
-from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.delegation import Delegation, delegation_of
+from edgeface.bench.device_parity import RunThere, measure_parity
+from edgeface.bench.latency import RuntimeVersion, Worker, run_worker
+from edgeface.bench.model_parse import parse_model
+from edgeface.bench.parity import Parity
+from edgeface.bench.partitions import read_view, run_probe
+from edgeface.bench.plan import BenchPlan
 from edgeface.bench.quality import HeldOut, check_measurable, predict_held_out, quality_of
 from edgeface.bench.result import (
     RESULT_SCHEMA_VERSION,
@@ -34,12 +31,21 @@ from edgeface.bench.result import (
     quality_sources,
 )
 from edgeface.bench.slices import SliceQuality, sliced_quality
+from edgeface.bench.times import Times, measure_times
+from edgeface.bench.validity import judge_run
 from edgeface.commit import source_commit
 from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError
 from edgeface.export.download_size import gzip_bytes
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.device_facts import DeviceInfo, describe_local
 from edgeface.types import Quality, Reporter
+
+
+def local_delegation(artifact: Artifact) -> Delegation | None:
+    """Ask this host's runtime what its delegate takes; None where it does not tell."""
+    graph = parse_model(artifact.content, str(artifact.path))
+    return delegation_of(read_view(run_probe(artifact.content), graph))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,9 @@ class Probes:
         worker: runs one measurement in a fresh process.
         predict: as `predict_held_out`.
         corruptions: as `measure_corruptions`.
+        delegation: what the delegate takes of an artifact.
+        run_there: runs an artifact on a device; None: the device is this host, and there is
+            nothing to compare with.
         commit: of the code.
     """
 
@@ -58,6 +67,8 @@ class Probes:
     worker: Worker = run_worker
     predict: Callable[..., dict[str, NDArray[np.float64]]] = predict_held_out
     corruptions: Callable[..., tuple[CorruptedQuality, ...]] = measure_corruptions
+    delegation: Callable[[Artifact], Delegation | None] = local_delegation
+    run_there: RunThere | None = None
     commit: Callable[[], str] = source_commit
 
 
@@ -67,23 +78,21 @@ REAL_PROBES = Probes()
 def bench(
     artifacts: Sequence[Artifact],
     *,
-    protocol: BenchProtocol,
+    plan: BenchPlan,
     held_out: HeldOut | None,
-    baseline: str | None,
     reporter: Reporter,
     known_quality: Mapping[str, Quality] | None = None,
     probes: Probes = REAL_PROBES,
 ) -> BenchResult:
-    """Measure artifacts on this machine.
+    """Measure artifacts on a device.
 
-    In this order: the machine, latency with the models in turns, memory, quality, the machine
+    In this order: the machine, all times, what the delegate takes, quality and parity, the machine
     again. A model with random weights gets no quality: its accuracy would only be mistaken for one.
 
     Args:
         artifacts: in the order to show them.
-        protocol: the rules.
+        plan: what to measure, and the rules.
         held_out: faces for quality; None leaves what `known_quality` does not have unmeasured.
-        baseline: name of the artifact that the others are compared with.
         reporter: shows progress.
         known_quality: figures of artifacts by name, just measured by the caller on the same faces;
             these get neither slices nor corruptions.
@@ -94,44 +103,56 @@ def bench(
             unlike images; nothing is returned of a benchmark that failed in part.
         ArtifactError: a file that cannot be run.
         DataError: faces that cannot be loaded.
+        DeviceError: a device that does not answer.
         ModelError: a model that gives NaN.
     """
     known = dict(known_quality or {})
-    _check_request(artifacts, held_out, known, baseline)
+    _check_request(artifacts, held_out, known, plan.baseline)
     started_utc = datetime.now(UTC).isoformat(timespec="microseconds")
     paths = {artifact.sidecar.name: artifact.path for artifact in artifacts}
     before = probes.describe()
-    runtime, latency = measure_latency(paths, protocol, worker=probes.worker, reporter=reporter)
-    memory = measure_memory(paths, protocol, worker=probes.worker, reporter=reporter)
-    quality = {name: _Measured(quality=each) for name, each in known.items()}
-    if held_out is not None:
-        quality |= _qualities(artifacts, held_out, known, protocol, reporter, probes)
+    if plan.timed:
+        times = measure_times(
+            paths, plan, cores=before.cores, worker=probes.worker, reporter=reporter
+        )
+    else:
+        times = Times(runtime=_runtime_of(before))
+    measured = _measure_all(artifacts, held_out, known, plan, reporter, probes)
     after = probes.describe()
+    judged = judge_run(before, after, times.looks, protocol=plan.protocol)
     return BenchResult(
         schema_version=RESULT_SCHEMA_VERSION,
         started_utc=started_utc,
         device_before=before,
         device_after=after,
-        protocol=protocol,
-        runtime=runtime.name,
-        runtime_version=runtime.version,
+        protocol=plan.protocol,
+        runtime=times.runtime.name,
+        runtime_version=times.runtime.version,
         edgeface_version=edgeface.__version__,
         commit=probes.commit(),
         entries=tuple(
-            _entry(artifact, latency[name], memory[name], quality.get(name, _Measured()))
+            _entry(artifact, times, measured[name])
             for name, artifact in zip(paths, artifacts, strict=True)
         ),
-        baseline=baseline,
-        data=next((each.quality.data for each in quality.values() if each.quality), None),
+        baseline=plan.baseline,
+        data=next((each.quality.data for each in measured.values() if each.quality), None),
         warnings=(
-            *device_warnings(before, after, threads=protocol.threads),
+            *judged.warnings,
             *(
                 f"{name}: {'; '.join(samples.warnings())}"
-                for name, samples in latency.items()
+                for name, samples in times.latency.items()
                 if samples.warnings()
             ),
         ),
+        samples=times.looks,
+        invalid_reasons=judged.invalid_reasons,
     )
+
+
+def _runtime_of(device: DeviceInfo) -> RuntimeVersion:
+    if device.runtime is None or device.runtime_version is None:
+        raise BenchmarkError(f"{device.name}: does not say which TFLite runtime it has")
+    return RuntimeVersion(name=device.runtime, version=device.runtime_version)
 
 
 def _check_request(
@@ -167,57 +188,78 @@ def _check_request(
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """What is known of one artifact's quality."""
+    """What is known of one artifact's outputs."""
 
     quality: Quality | None = None
     slices: tuple[SliceQuality, ...] = ()
     corruptions: tuple[CorruptedQuality, ...] = ()
+    delegation: Delegation | None = None
+    parity: Parity | None = None
 
 
-def _entry(
-    artifact: Artifact, latency: LatencySamples, memory: MemoryUse, measured: _Measured
-) -> BenchEntry:
+def _entry(artifact: Artifact, times: Times, measured: _Measured) -> BenchEntry:
     sidecar = artifact.sidecar
+    name = sidecar.name
     return BenchEntry(
-        name=sidecar.name,
+        name=name,
         artifact_sha256=sidecar.sha256,
         size_bytes=sidecar.size_bytes,
         scheme=sidecar.scheme,
         parameters=sidecar.provenance.parameters,
         macs=sidecar.provenance.macs,
         trained=sidecar.provenance.trained,
-        latency=latency,
-        memory=memory,
+        latency=times.latency.get(name),
+        memory=times.memory.get(name),
         quality=measured.quality,
         compression=compression_of(sidecar),
         gzip_bytes=gzip_bytes(artifact.content),
         slices=measured.slices,
         corruptions=measured.corruptions,
+        sweep=times.sweep.get(name, ()),
+        soak=times.soak.get(name),
+        parity=measured.parity,
+        delegation=measured.delegation,
+        frames=times.frames.get(name),
     )
 
 
-def _qualities(
+def _measure_all(
     artifacts: Sequence[Artifact],
-    held_out: HeldOut,
+    held_out: HeldOut | None,
     known: Mapping[str, Quality],
-    protocol: BenchProtocol,
+    plan: BenchPlan,
     reporter: Reporter,
     probes: Probes,
 ) -> dict[str, _Measured]:
-    to_measure = [
-        each
-        for each in artifacts
-        if each.sidecar.provenance.trained and each.sidecar.name not in known
-    ]
     measured = {}
     # one side after the other: faces of two sides at once may not fit in memory
-    for side_px in sorted({each.sidecar.contract.image.side_px for each in to_measure}):
-        faces = held_out.load(side_px)
-        for artifact in to_measure:
-            if artifact.sidecar.contract.image.side_px == side_px:
-                measured[artifact.sidecar.name] = _measured(
-                    artifact, faces, held_out, protocol, reporter, probes
+    for side_px in sorted({each.sidecar.contract.image.side_px for each in artifacts}):
+        those = [each for each in artifacts if each.sidecar.contract.image.side_px == side_px]
+        with_quality = {
+            each.sidecar.name
+            for each in those
+            if each.sidecar.provenance.trained and each.sidecar.name not in known
+        }
+        faces = held_out.load(side_px) if held_out is not None and with_quality else None
+        for artifact in those:
+            name = artifact.sidecar.name
+            found = _Measured(quality=known.get(name))
+            if faces is not None and held_out is not None and name in with_quality:
+                found = _measured(artifact, faces, held_out, plan, reporter, probes)
+            delegation = probes.delegation(artifact)
+            found = replace(found, delegation=delegation)
+            if probes.run_there is not None and plan.parity_images:
+                parity = measure_parity(
+                    artifact,
+                    images=plan.parity_images,
+                    faces=faces,
+                    held_out=held_out,
+                    threads=plan.protocol.threads,
+                    run_there=probes.run_there,
+                    delegated=delegation is None or delegation.partitions > 0,
                 )
+                found = replace(found, parity=parity)
+            measured[name] = found
     return measured
 
 
@@ -225,13 +267,13 @@ def _measured(
     artifact: Artifact,
     faces: Faces,
     held_out: HeldOut,
-    protocol: BenchProtocol,
+    plan: BenchPlan,
     reporter: Reporter,
     probes: Probes,
 ) -> _Measured:
-    data, split = held_out.data, held_out.split
+    data, split, threads = held_out.data, held_out.split, plan.protocol.threads
     predicted = probes.predict(
-        artifact, faces, data=data, split=split, reporter=reporter, threads=protocol.threads
+        artifact, faces, data=data, split=split, reporter=reporter, threads=threads
     )
     corruptions: tuple[CorruptedQuality, ...] = ()
     if held_out.corruption_images:
@@ -242,7 +284,7 @@ def _measured(
             split=split,
             images=held_out.corruption_images,
             reporter=reporter,
-            threads=protocol.threads,
+            threads=threads,
         )
     return _Measured(
         quality=quality_of(

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from edgeface.bench.compression import Compression, compression_from_name
-from edgeface.bench.device import DeviceInfo
 from edgeface.bench.result import BenchEntry, BenchResult, read_result
 from edgeface.errors import BenchmarkError
 from edgeface.records import write_bytes
+from edgeface.report.device_tables import device_markdown
 from edgeface.report.quality_tables import quality_markdown
 from edgeface.report.tables import (
     NOT_MEASURED,
@@ -29,6 +29,7 @@ from edgeface.report.tables import (
     markdown_table,
 )
 from edgeface.report.tables import significant as significant
+from edgeface.runtime.device_facts import DeviceInfo
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 _NOT_READABLE = "not readable"
@@ -124,7 +125,11 @@ def _encoded(page: str) -> bytes:
 
 def _targets(files: Sequence[ResultFile]) -> str:
     machines = sorted(
-        {each.result.device_before.model for each in files if each.result.device_before.is_target}
+        {
+            each.result.device_before.model
+            for each in files
+            if each.result.device_before.is_target and not each.result.invalid_reasons
+        }
     )
     if not machines:
         return f"Raspberry Pi and phones: {NOT_MEASURED}."
@@ -135,11 +140,13 @@ def _section(file: ResultFile, page: Path) -> str:
     result = file.result
     moment = result.started_utc[:16].replace("T", " ")
     parts = [
-        f"## {moment} UTC, {escaped(result.device_before.name)}: {escaped(file.name)}",
+        f"## {moment} UTC, {escaped(result.device_before.name)}: {escaped(file.name)}"
+        + (" (invalid)" if result.invalid_reasons else ""),
         "\n".join(f"- {note}" for note in _notes(file, page)),
-        _main_table(result),
-        *quality_markdown(result),
     ]
+    # figures of a device that slowed itself would only be mistaken for the model's
+    if not result.invalid_reasons:
+        parts += [_main_table(result), *quality_markdown(result), *device_markdown(result)]
     return "\n\n".join(parts)
 
 

@@ -13,8 +13,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from edgeface.bench.device import DeviceInfo
 from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import GENDER_CLASSES, Metric
 
 NOT_MEASURED = "not measured"
@@ -102,12 +102,15 @@ class ClassRow:
 
 
 def bench_rows(result: BenchResult) -> list[BenchRow]:
-    """Format the main figures, a row a model, the baseline last."""
+    """Format the main figures, a row a model, the baseline last; none of an invalid result."""
     return [_bench_row(entry, result) for entry in _in_order(result)]
 
 
 def class_rows(result: BenchResult) -> list[ClassRow]:
-    """Format precision, recall and F1 of each class and RMSE; models without quality have none."""
+    """Format precision, recall and F1 of each class and RMSE; models without quality have none.
+
+    An invalid result has none either.
+    """
     return [
         ClassRow(
             model=entry.name,
@@ -127,7 +130,8 @@ def class_rows(result: BenchResult) -> list[ClassRow]:
 def bench_table(result: BenchResult) -> Table:
     """Lay the main table out for a terminal of 100 columns, notes as its caption."""
     rows = bench_rows(result)
-    table = _table("Benchmark" + (" on drawn faces" if _is_drawn(result) else ""))
+    title = "Benchmark" + (" on drawn faces" if _is_drawn(result) else "")
+    table = _table(title + (": INVALID" if result.invalid_reasons else ""))
     table.add_column("model", overflow="fold")
     for heading in (
         "file MB\npeak MB",
@@ -175,7 +179,10 @@ def class_table(result: BenchResult) -> Table:
 
 
 def bench_markdown(result: BenchResult) -> str:
-    """Write both tables and their notes as Markdown, ending in a newline."""
+    """Write both tables and their notes as Markdown, ending in a newline.
+
+    Of an invalid result only the notes, which say why.
+    """
     main = [
         [
             escaped(row.model) + (" (baseline)" if row.is_baseline else ""),
@@ -207,7 +214,7 @@ def bench_markdown(result: BenchResult) -> str:
     headings = ["model", "size MB", "p50 ms", "p90 ms", "p99 ms", "FPS (model only)"]
     headings += ["peak memory MB", *(["speed-up"] if result.baseline is not None else [])]
     headings += ["gender accuracy % (95 %)", "age MAE years (95 %)", "n"]
-    parts = [markdown_table(headings, main)]
+    parts = [] if result.invalid_reasons else [markdown_table(headings, main)]
     if classes:
         headings = ["model", "class", "precision %", "recall %", "F1 %", "age RMSE years", "n"]
         parts.append(markdown_table(headings, classes))
@@ -241,11 +248,14 @@ def bench_notes(result: BenchResult) -> tuple[str, ...]:
         + (f" Speed-up = p50 of {baseline} / p50." if baseline is not None else "")
     )
     notes.append(_memory_note(result))
+    notes += [f"INVALID, so left out of tables: {text}." for text in result.invalid_reasons]
     notes += [f"WARNING: {text}." for text in result.warnings]
     return tuple(note for note in notes if note)
 
 
 def _in_order(result: BenchResult) -> list[BenchEntry]:
+    if result.invalid_reasons:
+        return []
     return sorted(result.entries, key=lambda entry: entry.name == result.baseline)
 
 

@@ -2,7 +2,9 @@
 
 In: `NAME.tflite` with `NAME.json` beside it (untrusted: parsed, never executed), and encoded images
 or RGB arrays. Out: raw output tensors, attribute values, one `dict` a face, the boxes of faces,
-annotated pictures, the problems of a self-test, latencies and memory. Nothing here prints but
-`runner`, and nothing knows labels. Needs Python 3.9 with numpy, OpenCV and a TFLite runtime; never
-imports TensorFlow unless it is the only runtime installed.
+annotated pictures, live loops and recorded videos, the problems of a self-test, checked bundles;
+who the device is, its temperature, clock and throttle bits; latencies, memory, where a frame's time
+goes. Nothing here prints but `runner`, `partition_probe`, `bundle_store` and `bundle_run`, and
+nothing knows labels. Needs Python 3.9 with numpy, OpenCV and a TFLite runtime; never imports
+TensorFlow unless it is the only runtime installed.
 """

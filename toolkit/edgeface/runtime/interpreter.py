@@ -90,13 +90,17 @@ def check_identifier(content: bytes, where: str) -> None:
         )
 
 
-def open_model(content: bytes, *, threads: int = 1, where: str) -> LoadedModel:
+def open_model(
+    content: bytes, *, threads: int = 1, where: str, reference_kernels: bool = False
+) -> LoadedModel:
     """Let the runtime verify a `.tflite` and allocate its tensors.
 
     Args:
         content: the whole file. Kept alive by the runtime, so it counts as memory.
         threads: CPU threads, 1 or more. Source of the default: the runtime's own.
         where: the file, for messages.
+        reference_kernels: run TFLite's plain kernels, without a delegate: slow, and what a runtime
+            without one computes, to the last step or nearly.
 
     Returns:
         A model that is ready to run.
@@ -112,7 +116,8 @@ def open_model(content: bytes, *, threads: int = 1, where: str) -> LoadedModel:
         raise DeviceError(f"threads: found {threads}, expected 1 or more")
     interpreter_class, _, _ = _load_runtime()
     try:
-        interpreter = interpreter_class(model_content=content, num_threads=threads)
+        how = _reference(interpreter_class) if reference_kernels else {}
+        interpreter = interpreter_class(model_content=content, num_threads=threads, **how)
         interpreter.allocate_tensors()
         inputs = interpreter.get_input_details()
         outputs = interpreter.get_output_details()
@@ -235,6 +240,11 @@ def _load_runtime() -> Tuple[Any, str, str]:
         f"no TFLite runtime ({'; '.join(reasons)}): pip install ai-edge-litert, "
         "or tflite-runtime with numpy below 2 on 32-bit Raspberry Pi OS"
     )
+
+
+def _reference(interpreter_class: Any) -> Dict[str, Any]:
+    module = importlib.import_module(interpreter_class.__module__)
+    return {"experimental_op_resolver_type": module.OpResolverType.BUILTIN_REF}
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:

@@ -1,58 +1,29 @@
-"""Times one model, or takes its memory, in a process of its own: what `bench` starts on a device.
+"""Does one measurement in a process of its own: what `bench` starts on a device.
 
-In: `python -m edgeface.runtime.runner latency|memory MODEL.tflite ...`. Out: one JSON object on
-stdout; `{"error": TEXT}` and exit status 1 for an `EdgefaceError`, 2 for wrong usage. Only
-`invoke()` is timed: no pre- or post-processing. Computes no statistics (`bench` does), and needs
-no sidecar. Uses argparse, and not Typer, because only the standard library is sure to be there.
+In: `python -m edgeface.runtime.runner COMMAND ...`. Out: one JSON object on stdout; `{"error":
+TEXT}` and exit status 1 for an `EdgefaceError`, 2 for wrong usage. Computes no statistics over a
+whole run (`bench` does). The commands' work is in `runner_measure`, `runner_outputs`, `frames` and
+`runner_identify`; each is imported only where it is asked for, because a device may lack what
+another one needs, and OpenCV would count as a model's memory. Uses argparse, and not Typer, because
+only the standard library is sure to be there.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import re
 import sys
-import time
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from edgeface.errors import DeviceError, EdgefaceError
-from edgeface.runtime.artifact import read_model
-from edgeface.runtime.interpreter import (
-    LoadedModel,
-    invoke,
-    open_model,
-    runtime_name_and_version,
-    set_input,
-)
 
-IMAGE_SEED = 0
-"""Of the random image timed. Chosen: any, because the time of a convolution does not depend on the
-values; fixed, so that all runs see the same one."""
-
-_STATUS = Path("/proc/self/status")
-_NS_PER_MS = 1e6
-_NS_PER_S = 1e9
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall time of each inference, in milliseconds and in order.
-
-    Attributes:
-        first_inference_ms: of the very first one, which may still pack weights.
-        warmup_ms: of the runs after it that do not count.
-        latency_ms: of the runs that count.
-    """
-
-    first_inference_ms: float
-    warmup_ms: Tuple[float, ...]
-    latency_ms: Tuple[float, ...]
+# what to install where an import fails; numpy's own error, for a broken numpy, names no module
+_PACKAGES = {"": "numpy", "numpy": "numpy", "cv2": "'opencv-python-headless<5'"}
+# of a latency reply: only where the call asks to watch the device
+_WATCHED = ("cores", "samples", "clock_jump_s")
+_MAX_S = 3600.0  # an hour is surely a mistake
+_MAX_MINUTES = 24 * 60.0
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -66,7 +37,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     options = _parse(arguments)
     try:
-        result = _latency(options) if options.command == "latency" else _memory(options)
+        result = _work(options)
     except EdgefaceError as err:
         print(json.dumps({"error": str(err)}))
         return 1
@@ -74,151 +45,147 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return 0
 
 
-def time_runs(
-    call: Callable[[], Any],
-    clock_ns: Callable[[], int],
-    *,
-    warmup_runs: int,
-    min_runs: int,
-    min_duration_s: float,
-    max_runs: int,
-) -> Timing:
-    """Time repeated calls until there are enough of them and enough time has passed.
-
-    Python's garbage collector is off meanwhile: a collection would fall into some runs and not
-    others, and is not the model's time.
-
-    Args:
-        call: what is timed.
-        clock_ns: monotonic time in nanoseconds.
-        warmup_runs: calls after the first that do not count, 0 or more.
-        min_runs: fewest that count.
-        min_duration_s: shortest time over the calls that count, in seconds.
-        max_runs: most that count, even if the time is not over.
-
-    Returns:
-        The time of every call.
-
-    Source:
-        Garbage collector: Python's own timeit does the same. At least 200 runs and 10 s (the
-        command line's defaults): docs/design.md, Results.
-    """
-
-    def timed() -> float:
-        start_ns = clock_ns()
-        call()
-        return (clock_ns() - start_ns) / _NS_PER_MS
-
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
+def _work(options: argparse.Namespace) -> Dict[str, Any]:
+    work: Callable[[argparse.Namespace], Dict[str, Any]] = options.work
     try:
-        first_ms = timed()
-        warmup_ms = [timed() for _ in range(warmup_runs)]
-        latency_ms: List[float] = []
-        end_ns = clock_ns() + min_duration_s * _NS_PER_S
-        while len(latency_ms) < max_runs and (len(latency_ms) < min_runs or clock_ns() < end_ns):
-            latency_ms.append(timed())
-    finally:
-        if enabled:
-            gc.enable()
-    return Timing(first_ms, tuple(warmup_ms), tuple(latency_ms))
-
-
-def resident_bytes(field: str, status: str) -> int:
-    """Read one size from the text of `/proc/self/status`.
-
-    Args:
-        field: "VmHWM", the peak resident set of this program, or "VmRSS", the one now.
-        status: the text.
-
-    Returns:
-        Bytes.
-
-    Raises:
-        DeviceError: the field is not there.
-
-    Source:
-        proc_pid_status(5): kB there are 1024 bytes. Not `getrusage().ru_maxrss`, which Linux
-        carries over fork and exec: started by a parent of 400 MB, a 10 MB process reported 392 MB.
-    """
-    found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
-    if not found:
-        raise DeviceError(f"{_STATUS}: no {field}; memory cannot be measured on this kernel")
-    return int(found.group(1)) * 1024
+        return work(options)
+    except ImportError as err:
+        package = _PACKAGES.get((err.name or "").partition(".")[0])
+        if package is None:  # a fault of edgeface's own
+            raise
+        raise DeviceError(
+            f"this Python lacks what {options.command} needs ({' '.join(str(err).split())}): "
+            f"pip install {package}"
+        ) from err
 
 
 def _latency(options: argparse.Namespace) -> Dict[str, Any]:
-    content = read_model(options.model)
-    runtime, version = runtime_name_and_version()  # imports it, so that load_ms is the model's only
-    start_ns = time.perf_counter_ns()
-    model = open_model(content, threads=options.threads, where=str(options.model))
-    load_ms = (time.perf_counter_ns() - start_ns) / _NS_PER_MS
-    _set_random_input(model)
-    timing = time_runs(
-        partial(invoke, model),
-        time.perf_counter_ns,
+    from edgeface.runtime.runner_measure import RunLimits, measure_latency
+
+    limits = RunLimits(
         warmup_runs=options.warmup_runs,
         min_runs=options.min_runs,
         min_duration_s=options.min_duration_s,
         max_runs=options.max_runs,
     )
-    return {
-        "runtime": runtime,
-        "runtime_version": version,
-        "threads": options.threads,
-        "load_ms": load_ms,
-        "first_inference_ms": timing.first_inference_ms,
-        "warmup_ms": list(timing.warmup_ms),
-        "latency_ms": list(timing.latency_ms),
-    }
+    reply = measure_latency(_how(options), limits)
+    if options.sample_interval_s is not None or options.cores:
+        return reply
+    # an edgeface that knows neither option reads strictly, and does not know these keys either
+    return {key: value for key, value in reply.items() if key not in _WATCHED}
+
+
+def _soak(options: argparse.Namespace) -> Dict[str, Any]:
+    from edgeface.runtime.runner_measure import measure_soak
+
+    return measure_soak(_how(options), minutes=options.minutes, window_s=options.window_s)
 
 
 def _memory(options: argparse.Namespace) -> Dict[str, Any]:
-    runtime_name_and_version()
-    baseline_rss_bytes = resident_bytes("VmRSS", _status())
-    content = read_model(options.model)
-    model = open_model(content, threads=options.threads, where=str(options.model))
-    _set_random_input(model)
-    for _ in range(options.runs):
-        invoke(model)
-    return {
-        "peak_rss_bytes": resident_bytes("VmHWM", _status()),
-        "baseline_rss_bytes": baseline_rss_bytes,
-    }
+    from edgeface.runtime.runner_measure import measure_memory
+
+    return measure_memory(options.model, threads=options.threads, runs=options.runs)
 
 
-def _set_random_input(model: LoadedModel) -> None:
-    generator = np.random.default_rng(IMAGE_SEED)
-    set_input(model, generator.integers(0, 256, model.input.shape[1:], dtype=np.uint8))
+def _frames(options: argparse.Namespace) -> Dict[str, Any]:
+    from edgeface.runtime.frames import FrameRules, measure_frames
+
+    rules = FrameRules(
+        seconds=options.seconds, reuse=options.reuse_decoded, min_face_px=options.min_face_px
+    )
+    return measure_frames(_how(options), options.pictures, rules)
 
 
-def _status() -> str:
-    try:
-        return _STATUS.read_text(encoding="ascii", errors="replace")
-    except OSError as err:
-        raise DeviceError(
-            f"{_STATUS}: cannot be read ({err.strerror}); memory is measured on Linux only"
-        ) from err
+def _outputs(options: argparse.Namespace) -> Dict[str, Any]:
+    from edgeface.runtime.runner_outputs import model_outputs
+
+    return model_outputs(options.model, options.faces, threads=options.threads)
+
+
+def _partitions(options: argparse.Namespace) -> Dict[str, Any]:
+    from edgeface.runtime.runner_outputs import model_partitions
+
+    return model_partitions(options.model)
+
+
+def _identify(options: argparse.Namespace) -> Dict[str, Any]:
+    from edgeface.runtime.runner_identify import identify
+
+    return identify(options.name)
+
+
+def _how(options: argparse.Namespace) -> Any:
+    from edgeface.runtime.runner_measure import HowToRun
+
+    return HowToRun(
+        path=options.model,
+        threads=options.threads,
+        cores=options.cores,
+        sample_interval_s=options.sample_interval_s or 0.0,
+    )
 
 
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m edgeface.runtime.runner", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    latency = commands.add_parser("latency", help="wall time of every inference")
+
+    identify = commands.add_parser("identify", help="who this device is, and what it lacks")
+    identify.add_argument("--name", default="local", help="what the user calls it")
+    identify.set_defaults(work=_identify)
+
+    latency = _with_model(commands, "latency", "wall time of every inference", _latency)
     latency.add_argument("--warmup-runs", type=_count(0), default=10)
     latency.add_argument("--min-runs", type=_count(1), default=200)
-    latency.add_argument("--min-duration-s", type=_duration_s, default=10.0)
+    latency.add_argument("--min-duration-s", type=_up_to(_MAX_S, "seconds"), default=10.0)
     latency.add_argument("--max-runs", type=_count(1), default=100_000)
-    memory = commands.add_parser("memory", help="peak resident set")
+    _add_watch(latency, None)
+
+    soak = _with_model(commands, "soak", "latency over a long time", _soak)
+    soak.add_argument("--minutes", type=_above_0(_MAX_MINUTES, "minutes"), required=True)
+    soak.add_argument("--window-s", type=_above_0(_MAX_S, "seconds"), default=1.0)
+    _add_watch(soak, 1.0)
+
+    memory = _with_model(commands, "memory", "peak resident set", _memory)
     memory.add_argument("--runs", type=_count(1), default=20)
-    for command in (latency, memory):
-        command.add_argument("model", type=Path, metavar="MODEL.tflite")
-        command.add_argument("--threads", type=_count(1), default=1)
+
+    outputs = _with_model(commands, "outputs", "raw outputs for images", _outputs)
+    outputs.add_argument("faces", type=Path, metavar="FACES.npz")
+
+    frames = _with_model(commands, "frames", "wall time of each stage of a picture", _frames)
+    frames.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
+    frames.add_argument("--seconds", type=_up_to(_MAX_S, "seconds"), default=10.0)
+    frames.add_argument("--min-face-px", type=_count(1), default=None)
+    frames.add_argument("--reuse-decoded", action="store_true", help="decode each file once only")
+    _add_watch(frames, 0.0)
+
+    partitions = commands.add_parser("partitions", help="the nodes that the runtime makes")
+    partitions.add_argument("model", type=Path, metavar="MODEL.tflite")
+    partitions.set_defaults(work=_partitions)
+
     options = parser.parse_args(arguments)
     if options.command == "latency" and options.max_runs < options.min_runs:
         parser.error(f"--max-runs {options.max_runs} is below --min-runs {options.min_runs}")
     return options
+
+
+def _with_model(
+    commands: Any, name: str, text: str, work: Callable[[argparse.Namespace], Dict[str, Any]]
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text)
+    command.add_argument("model", type=Path, metavar="MODEL.tflite")
+    command.add_argument("--threads", type=_count(1), default=1)
+    command.set_defaults(work=work)
+    return command
+
+
+def _add_watch(command: argparse.ArgumentParser, sample_interval_s: Optional[float]) -> None:
+    command.add_argument("--cores", type=_cores, default=(), help="e.g. 0,1; any if left out")
+    command.add_argument(
+        "--sample-interval-s",
+        type=_up_to(_MAX_S, "seconds"),
+        default=sample_interval_s,
+        help="of temperature, clock, governor, throttle bits and power; 0 takes none",
+    )
 
 
 def _count(least: int) -> Callable[[str], int]:
@@ -231,11 +198,33 @@ def _count(least: int) -> Callable[[str], int]:
     return count
 
 
-def _duration_s(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 3600:  # also refuses nan; an hour is surely a mistake
-        raise argparse.ArgumentTypeError(f"found {value}, expected 0 to 3600 seconds")
-    return value
+def _up_to(most: float, unit: str) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not 0 <= value <= most:  # also refuses nan
+            raise argparse.ArgumentTypeError(f"found {value}, expected 0 to {most:g} {unit}")
+        return value
+
+    return number
+
+
+def _above_0(most: float, unit: str) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not 0 < value <= most:  # also refuses nan
+            raise argparse.ArgumentTypeError(
+                f"found {value}, expected above 0 and at most {most:g} {unit}"
+            )
+        return value
+
+    return number
+
+
+def _cores(text: str) -> Tuple[int, ...]:
+    cores = tuple(int(each) for each in text.split(","))
+    if min(cores) < 0 or len(set(cores)) < len(cores):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected different numbers, e.g. 0,1")
+    return cores
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgeface
-from edgeface.bench.device import DeviceInfo
 from edgeface.commit import source_commit
 from edgeface.errors import ArtifactError, ExportError
 from edgeface.export.artifact import refuse_to_overwrite, with_quality, write_artifact
@@ -23,6 +22,7 @@ from edgeface.records import write_bytes, write_json
 from edgeface.report.front_plot import Cost, write_front_plot
 from edgeface.report.front_tables import FrontView, front_markdown
 from edgeface.runtime.artifact import Artifact, load_artifact
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.search.budget import Budget
 from edgeface.search.evaluator import searched_id
 from edgeface.search.final import Final, final_figures

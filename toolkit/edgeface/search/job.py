@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeface.bench.device import describe_local
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.config import Recipe
 from edgeface.data.manifest import Manifest
@@ -20,6 +19,7 @@ from edgeface.outputs import check_out
 from edgeface.pipeline import check_test_labels
 from edgeface.records import to_mapping
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.device_facts import describe_local
 from edgeface.search.answer import Answer, refuse_other_runs, write_answer
 from edgeface.search.budget import Budget, check_devices
 from edgeface.search.evaluator import ModelEvaluator

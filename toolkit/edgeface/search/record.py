@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeface.bench.device import DeviceInfo
+from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.search.final import Final
 from edgeface.search.measured import Cost, Measured
 from edgeface.search.study import State

@@ -19,7 +19,7 @@ from edgeface.types import Reporter
 Timer = Callable[[Path], Timing]
 """Times one file on one device."""
 
-SHORT_PROTOCOL = BenchProtocol(min_runs=100, min_duration_s=1.0)
+SHORT_PROTOCOL = BenchProtocol(min_runs=100, min_duration_s=1.0, sample_interval_s=0.0)
 """Chosen: 3 processes of a second tell candidates apart that are 5 % apart on a quiet machine, and
 take 5 s, little beside training; final figures are for `edgeface bench` and its own protocol."""
 
@@ -37,10 +37,8 @@ def local_timers(
 
     def timed(path: Path) -> Timing:
         with FileLock(lock_file).held():
-            _, samples = measure_latency(
-                {path.stem: path}, protocol, worker=run_worker, reporter=reporter
-            )
-        measured = samples[path.stem]
+            run = measure_latency({path.stem: path}, protocol, worker=run_worker, reporter=reporter)
+        measured = run.latency[path.stem]
         return Timing(p50_ms=measured.p50_ms, p90_ms=measured.p90_ms, warnings=measured.warnings())
 
     return {LOCAL: timed}

@@ -1,9 +1,10 @@
 """Opens one `.tflite` in a process of its own and says what the runtime makes of it.
 
-In: `python -m edgeface.bench.partition_probe LIMIT_BYTES < MODEL.tflite`. Out: one JSON object on
+In: `python -m edgeface.runtime.partition_probe LIMIT_BYTES < MODEL.tflite`. Out: one JSON object on
 stdout: the runtime and its version, and the nodes it holds, as {"kind", "inputs", "outputs"}, or
 {"refused": TEXT}. The bytes are native code's input and may end the process: that is why there is
-one. What the runtime says on stderr is the caller's to read.
+one. What the runtime says on stderr is the caller's to read. `runner partitions` gives the same of
+a file on a device.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Dict, Sequence
 
 from edgeface.runtime.interpreter import RUNTIMES, one_line, runtime_name_and_version
 
@@ -30,14 +30,31 @@ def main(arguments: Sequence[str]) -> int:
         DeviceError: no runtime is installed.
     """
     content = sys.stdin.buffer.read()
-    name, version = runtime_name_and_version()
+    runtime_name_and_version()  # loaded before the limit, which is for the model
     _limit_memory(int(arguments[0]))
-    answer = {"runtime": name, "runtime_version": version, **_open(name, content)}
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(ask_runtime(content)))
     return 0
 
 
-def _open(runtime: str, content: bytes) -> dict[str, Any]:
+def ask_runtime(content: bytes) -> Dict[str, Any]:
+    """Open a model and tell which nodes the runtime made of it. May end the process.
+
+    Args:
+        content: of the `.tflite`.
+
+    Returns:
+        "runtime" and "runtime_version"; then "refused" with the runtime's error, or "nodes": the
+        operators in the file's order and after them one "DELEGATE" a partition, each with "kind",
+        "inputs" and "outputs" (tensor indices); None where this runtime does not tell them.
+
+    Raises:
+        DeviceError: no runtime is installed.
+    """
+    name, version = runtime_name_and_version()
+    return {"runtime": name, "runtime_version": version, **_open(name, content)}
+
+
+def _open(runtime: str, content: bytes) -> Dict[str, Any]:
     module = next(module for name, _, module in RUNTIMES if name == runtime)
     try:
         interpreter = importlib.import_module(module).Interpreter(

@@ -1,16 +1,19 @@
-"""What a machine says of itself, from made-up `/proc` and `/sys` trees."""
+"""`device_facts`: what a machine says of itself, from made-up `/proc` and `/sys` trees."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from typing import Dict, Optional, Sequence
 
 import pytest
 
-from edgeface.bench.device import DeviceInfo, describe_local, device_warnings
+from edgeface.runtime import device_facts
+from edgeface.runtime.device_facts import RUNTIME_PACKAGES, DeviceInfo, describe_local
+from edgeface.runtime.interpreter import RUNTIMES
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
+def tree(root: Path, files: Dict[str, str]) -> Path:
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,6 +26,7 @@ def raspberry(root: Path, *, throttle_bits: str = "0") -> DeviceInfo:
         root / "proc",
         {
             "device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+            "device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
             "meminfo": "MemTotal:        3884360 kB\nMemFree: 1 kB\n",
             "cpuinfo": "processor\t: 0\nBogoMIPS\t: 108.00\n",
         },
@@ -37,12 +41,18 @@ def raspberry(root: Path, *, throttle_bits: str = "0") -> DeviceInfo:
             "devices/platform/soc/soc:firmware/get_throttled": f"{throttle_bits}\n",
         },
     )
-    return describe_local(proc=proc, sys_folder=sys_folder, arch="aarch64")
+    return describe_local(name="rpi", proc=proc, sys_folder=sys_folder, arch="aarch64", run=silent)
+
+
+def silent(arguments: Sequence[str]) -> str:
+    return ""
 
 
 def test_a_raspberry_pi_is_a_target(tmp_path: Path) -> None:
     device = raspberry(tmp_path)
+    assert device.name == "rpi"
     assert device.model == "Raspberry Pi 4 Model B Rev 1.4"
+    assert device.soc == "brcm,bcm2711"
     assert device.is_target
     assert device.note == ""
     assert device.ram_bytes == 3_884_360 * 1024
@@ -55,7 +65,7 @@ def test_a_raspberry_pi_is_a_target(tmp_path: Path) -> None:
 def test_an_x86_host_is_no_target_and_says_so(tmp_path: Path) -> None:
     cpuinfo = {"cpuinfo": "model name\t: Some CPU @ 3 GHz\ncpu MHz\t\t: 2596.1\n"}
     proc = tree(tmp_path, cpuinfo)
-    device = describe_local(proc=proc, sys_folder=tmp_path / "none", arch="x86_64")
+    device = describe_local(proc=proc, sys_folder=tmp_path / "none", arch="x86_64", run=silent)
     assert device.model == "Some CPU @ 3 GHz"
     assert device.clock_mhz == 2596.1
     assert not device.is_target
@@ -65,17 +75,18 @@ def test_an_x86_host_is_no_target_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("board", "text"), [(None, "no board name"), ("linux,dummy-virt\0", "emulated device")]
 )
-def test_arm_that_is_no_board_is_no_target(tmp_path: Path, board: str | None, text: str) -> None:
+def test_arm_that_is_no_board_is_no_target(tmp_path: Path, board: Optional[str], text: str) -> None:
     proc = tree(tmp_path, {} if board is None else {"device-tree/model": board})
-    device = describe_local(proc=proc, sys_folder=tmp_path, arch="aarch64")
+    device = describe_local(proc=proc, sys_folder=tmp_path, arch="aarch64", run=silent)
     assert not device.is_target
     assert text in device.note
 
 
 def test_what_cannot_be_read_is_none(tmp_path: Path) -> None:
-    device = describe_local(proc=tmp_path, sys_folder=tmp_path, arch="x86_64")
+    device = describe_local(proc=tmp_path, sys_folder=tmp_path, arch="x86_64", run=silent)
     unread = (device.ram_bytes, device.governor, device.clock_mhz, device.temperature_c)
     assert unread == (None,) * 4
+    assert device.soc is None
     assert device.throttled is None
     assert device.cores >= 1
 
@@ -90,13 +101,39 @@ def test_nonsense_is_none(tmp_path: Path) -> None:
             "devices/platform/soc/soc:firmware/get_throttled": "no",
         },
     )
-    device = describe_local(proc=proc, sys_folder=sys_folder, arch="aarch64")
+    device = describe_local(proc=proc, sys_folder=sys_folder, arch="aarch64", run=silent)
     assert (device.ram_bytes, device.clock_mhz, device.temperature_c) == (None, None, None)
     assert device.throttle_bits is None
 
 
 def test_this_machine_can_be_described() -> None:
-    assert describe_local().name == "local"
+    device = describe_local()
+    assert device.name == "local"
+    assert (device.runtime, device.runtime_version) == (
+        "ai-edge-litert",
+        metadata.version("ai-edge-litert"),
+    )
+    assert device.numpy_version == metadata.version("numpy")
+    assert device.python_bits in (32, 64)
+
+
+def test_the_package_preferred_is_the_one_that_models_are_opened_with() -> None:
+    assert [name for name, _, _ in RUNTIMES] == list(RUNTIME_PACKAGES)
+
+
+def test_no_package_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nothing(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(device_facts, "version", nothing)
+    device = describe_local(proc=tmp_path, sys_folder=tmp_path, run=silent)
+    assert (device.runtime, device.runtime_version, device.numpy_version) == (None, None, None)
+
+
+def test_an_old_kernel_names_the_chip_in_cpuinfo(tmp_path: Path) -> None:
+    proc = tree(tmp_path, {"cpuinfo": "processor\t: 0\nHardware\t: BCM2835\n"})
+    device = describe_local(proc=proc, sys_folder=tmp_path, arch="armv7l", run=silent)
+    assert device.soc == "BCM2835"
 
 
 @pytest.mark.parametrize(
@@ -106,31 +143,3 @@ def test_low_bits_mean_throttled_now(tmp_path: Path, bits: str, now: bool) -> No
     device = raspberry(tmp_path, throttle_bits=bits)
     assert device.throttle_bits == int(bits, 16)
     assert device.throttled is now
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        (0, 0, False),
-        (0x50000, 0x50000, False),  # it happened before the benchmark
-        (0, 0x40000, True),
-        (0x50000, 0x50004, True),
-        (None, None, False),
-    ],
-)
-def test_throttling_during_the_benchmark_is_a_warning(
-    tmp_path: Path, before: int | None, after: int | None, said: bool
-) -> None:
-    device = replace(raspberry(tmp_path), governor="performance", cores=4)
-    warnings = device_warnings(
-        replace(device, throttle_bits=before), replace(device, throttle_bits=after), threads=4
-    )
-    assert bool(warnings) is said
-    assert all("throttled" in text for text in warnings)
-
-
-def test_governor_and_too_many_threads_are_warnings(tmp_path: Path) -> None:
-    device = replace(raspberry(tmp_path), cores=2)
-    governor, threads = device_warnings(device, device, threads=4)
-    assert governor.startswith("governor is ondemand")
-    assert threads == "4 threads on 2 cores"
