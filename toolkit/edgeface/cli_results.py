@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.errors import ConfigError
+
+if TYPE_CHECKING:  # imported inside the commands, so that `edgeface --help` starts fast
+    from edgeface.report.models_table import ModelListing
 
 
 def report(
@@ -20,10 +25,39 @@ def report(
         bool,
         typer.Option("--check", help="Write nothing; exit status 1 if the page is not up to date."),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write one web page with pictures instead."),
+    ] = None,
+    exported: Annotated[
+        Path, typer.Option(help="Folder of the models: sidecars and training histories.")
+    ] = Path("exported"),
+    candidate: Annotated[
+        str | None, typer.Option(help="Model of the headline. Default: the fastest.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Faces that the models were trained on, for the gallery."),
+    ] = None,
+    before: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="For the gallery: before compression.")
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="For the gallery: after compression.")
+    ] = None,
 ) -> None:
     """Write the page of all benchmarks from their result files."""
     from edgeface.report.results_page import check_page, read_results, results_page, write_page
 
+    if html is not None:
+        if check:
+            raise ConfigError("--check", ["is of the Markdown page, not of --html; give one"])
+        shown = [each for each in (before, after) if each is not None]
+        if data and not shown:
+            raise ConfigError("--data", ["is for the gallery: give --before, --after or both"])
+        write_page(html, _html_page(results, exported, candidate, data or (), shown))
+        TerminalReporter().say(f"page: {html}")
+        return
     page = results_page(read_results(results), out)
     if check:
         check_page(out, page)
@@ -32,22 +66,74 @@ def report(
         TerminalReporter().say(f"page: {out}")
 
 
+def _html_page(
+    results: Path,
+    exported: Path,
+    candidate: str | None,
+    data: Sequence[Path],
+    shown_models: Sequence[Path],
+) -> str:
+    from edgeface.report.models_table import list_models
+    from edgeface.report.page.content import PageContent, find_results
+    from edgeface.report.page.history import read_trainings
+    from edgeface.report.page.page import report_page
+    from edgeface.report.page.shown import show_faces
+    from edgeface.runtime.artifact import load_artifact
+
+    files = find_results(results)
+    artifacts = [load_artifact(path) for path in shown_models]
+    shown, comparisons = (
+        show_faces(artifacts, data, TerminalReporter()) if artifacts else (None, ())
+    )
+    names = [each.sidecar.name for each in artifacts]
+    listings = list_models(exported) if exported.is_dir() else ()
+    return report_page(
+        PageContent(
+            files=files,
+            candidate=candidate or (names[-1] if names else None),
+            reference=names[0] if len(names) == 2 else None,
+            sidecars={each.sidecar.name: each.sidecar for each in listings if each.sidecar},
+            trainings=read_trainings(exported) if exported.is_dir() else (),
+            comparisons=comparisons,
+            shown=shown,
+        )
+    )
+
+
 def models(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of artifacts.")] = Path(
         "exported"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
+    cards: Annotated[
+        bool, typer.Option("--cards", help="Write the card of each model, NAME.md beside it.")
+    ] = False,
+    results: Annotated[
+        Path, typer.Option(help="Folder of result files, or one of them, for the cards.")
+    ] = Path("benchmarks/results"),
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="With --cards: write none; exit status 1 if one is not up to date."
+        ),
+    ] = False,
 ) -> None:
     """List the artifacts of a folder with their measured figures."""
     from edgeface.report.models_table import list_models, model_mapping, models_table
 
+    if check and not cards:
+        raise ConfigError("models", ["--check without --cards, expected both"])
+    if cards and as_json:
+        raise ConfigError("models", ["--cards with --json, expected one of them"])
     listings = list_models(folder)
     reporter = TerminalReporter()
     if not listings:
         reporter.say(
             f"{folder}: holds no .tflite; make some with: edgeface compress --out {folder}"
         )
-    if as_json:
+    if cards:
+        _cards(listings, results, check=check)
+    elif as_json:
         for each in listings:
             print_line(json.dumps(model_mapping(each), ensure_ascii=False))
     elif any(each.sidecar for each in listings):
@@ -57,3 +143,25 @@ def models(
         reporter.say(f"edgeface: {error}")
     if damaged:
         raise typer.Exit(1)
+
+
+def _cards(listings: Sequence[ModelListing], results: Path, *, check: bool) -> None:
+    from edgeface.bench.result import read_result
+    from edgeface.report.model_card import check_card, model_card, starting_model, write_card
+    from edgeface.report.results_page import ResultFile, read_results
+
+    files = (
+        (ResultFile(path=results, result=read_result(results)),)
+        if results.is_file()
+        else read_results(results)
+    )
+    for each in listings:
+        if each.sidecar is None:
+            continue
+        path = each.path.with_suffix(".md")
+        card = model_card(each.sidecar, files, path, starting_model(each.path, each.sidecar))
+        if check:
+            check_card(path, card)
+        else:
+            write_card(path, card)
+            print_line(str(path))
