@@ -167,7 +167,12 @@ NO_MODEL = "edgeface: none.tflite: no such model"
         (("bench", "face.png"), 1, "edgeface: face.png: found the ending '.png'", "NAME.tflite"),
         (("bench", "empty"), 2, "edgeface: empty: holds no .tflite", "edgeface compress"),
         (("bench",), 2, "edgeface: exported: holds no .tflite", "edgeface compress"),
-        (("bench", "none.tflite", "--device", "pi"), 2, "edgeface: --device: found 'pi'", "local"),
+        (
+            ("bench", "none.tflite", "--device", "pi"),
+            2,
+            "edgeface: device 'pi': not known",
+            "local",
+        ),
         (("bench", "none.tflite", "--threads", "0"), 2, "edgeface: bench: threads is 0, exp", ""),
         (("bench", "none.tflite", "--repeats", "0"), 2, "edgeface: bench: repeats is 0, exp", ""),
         (("predict", "page.tflite", "face.png", "--no-detect"), 1, NOT_A_TFLITE, ""),
