@@ -107,12 +107,13 @@ def bench(
 
     reporter = TerminalReporter()
     spec = _device(device, devices_file)
+    protocol = _protocol(threads, repeats, min_duration_s, cores)
     if json_file:
         refuse_existing(json_file)
     paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
     artifacts = [load_artifact(path) for path in paths]
     plan = _plan(
-        protocol=_protocol(threads, repeats, min_duration_s, cores),
+        protocol=protocol,
         baseline=against.stem if against else _vgg16(artifacts),
         sweep=sweep,
         soak=soak,

@@ -12,6 +12,7 @@ import pytest
 from edgeface.bench.remote.python import (
     DevicePython,
     Requirements,
+    find_environment,
     find_python,
     make_environment,
     requirements_for,
@@ -101,13 +102,12 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
         return None if command[0] == "test" else said(0)
 
     device = FolderTransport(tmp_path, answer)
+    assert find_environment(device, PI, NEEDS) is None
     first = make_environment(device, "python3", PI, NEEDS)
     tried = [command for command in device.commands if "-m" in command]
     assert [command[2] for command in tried] == ["venv", "pip"]
     assert tried[1][-1] == "ai-edge-litert==2.3.0"
-    device.commands.clear()
-    assert make_environment(device, "python3", PI, NEEDS) == first
-    assert [command[0] for command in device.commands] == ["test"]
+    assert find_environment(device, PI, NEEDS) == first
 
 
 def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
@@ -121,6 +121,7 @@ def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path) -> No
     device = FolderTransport(tmp_path, full)
     with pytest.raises(DeviceError, match=r"the disk is full \(5 MB were free"):
         make_environment(device, "python3", PI, NEEDS)
+    assert find_environment(device, PI, NEEDS) is None
     with pytest.raises(DeviceError, match="the disk is full"):
         make_environment(device, "python3", PI, NEEDS)
     venvs = [command for command in device.commands if "venv" in command]
