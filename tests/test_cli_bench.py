@@ -81,7 +81,9 @@ def test_a_device_that_is_lost_goes_on_where_it_was(
     assert status == 0, err
     assert "pi: goes on after 3 processes of an earlier run" in err  # 2 latency, 1 memory
     assert not any("latency" in command for command in pi.commands)
-    assert read_result(tmp_path / "result.json").entries[0].latency is not None
+    result = read_result(tmp_path / "result.json")
+    assert result.entries[0].latency is not None
+    assert any("interrupted" in warning for warning in result.warnings)
 
 
 def test_compare_says_slower_and_fails_when_asked_to(

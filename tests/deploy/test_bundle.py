@@ -18,7 +18,7 @@ import pytest
 from edgeface.bench.remote.python import DevicePython
 from edgeface.deploy import environment
 from edgeface.deploy.bundle import make_bundle
-from edgeface.deploy.environment import OPENCV, plan_environment
+from edgeface.deploy.environment import plan_environment
 from edgeface.deploy.systemd import unit_text
 from edgeface.errors import ArtifactError, ConfigError
 from edgeface.runtime.artifact import Artifact, load_artifact
@@ -114,7 +114,11 @@ def test_carried_by_hand_it_predicts_as_edgeface_does(artifact: Artifact, tmp_pa
 @pytest.mark.parametrize(
     ("machine", "bits", "packages"),
     [
-        ("aarch64", 64, ("ai-edge-litert==2.3.0", "numpy>=1.26", OPENCV)),
+        (
+            "aarch64",
+            64,
+            ("ai-edge-litert==2.3.0", "numpy>=1.26", "opencv-python-headless>=4.10,<5"),
+        ),
         ("aarch64", 32, ("tflite-runtime==2.14.0", "numpy<2")),  # Debian's OpenCV
         ("armv7l", 32, ("tflite-runtime==2.14.0", "numpy<2")),
     ],

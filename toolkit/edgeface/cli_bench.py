@@ -129,8 +129,11 @@ def bench(
             result = run(
                 artifacts, plan=plan, held_out=held_out, reporter=reporter, probes=ready.probes
             )
-            invalid = (*result.invalid_reasons, *ready.invalid_reasons())
-            result = replace(result, invalid_reasons=invalid)
+            result = replace(
+                result,
+                invalid_reasons=(*result.invalid_reasons, *ready.invalid_reasons()),
+                warnings=(*result.warnings, *ready.warnings()),
+            )
         path = json_file or default_result_path(RESULTS, result.started_utc, device, "bench")
         write_result(path, result)
         if ready and ready.journal:

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from edgeface.bench.frames import FrameRules
 from edgeface.bench.plan import BenchPlan
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.quality import HeldOut
@@ -22,8 +24,9 @@ from edgeface.bench.remote.transport import ConnectionLostError, Finished
 from edgeface.bench.run import bench
 from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError, DeviceError
-from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.types import SilentReporter
+from support.dense_artifact import write_dense_artifact
 from support.folder_transport import FolderTransport
 
 MakeArtifact = Callable[..., Artifact]
@@ -120,6 +123,28 @@ def test_a_lost_connection_loses_no_finished_process(
     ]
     assert asked.count("latency") == 1  # of two: the other one's reply was kept
     assert result.entries[0].latency.runs >= 4
+
+
+def test_whole_frames_need_the_sidecar_under_its_name(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    picture = tmp_path / "picture.png"
+    cv2.imwrite(str(picture), np.full((64, 64, 3), 90, np.uint8))
+    artifact = load_artifact(write_dense_artifact(tmp_path, "int8"))
+    plan = replace(PLAN, parity_images=0, frames=FrameRules(pictures=(picture,), seconds=0.1))
+    device = FolderTransport(home)
+    with ready(device) as session:
+        result = bench(
+            [artifact],
+            plan=plan,
+            held_out=None,
+            reporter=SilentReporter(),
+            probes=device_probes(session, "folder", worker=session.worker),
+        )
+    frames = result.entries[0].frames
+    assert frames is not None
+    assert frames.stages[0] == "read"
+    assert device.files() == [".edgeface/lock"]
 
 
 def test_another_benchmark_on_the_device_is_waited_for_by_the_user(tmp_path: Path) -> None:

@@ -5,13 +5,10 @@ In: a `Transport`. Out: which Python, and which packages go into its environment
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edgeface.bench.remote.python import DevicePython, Requirements, find_python, requirements_for
 from edgeface.bench.remote.transport import Transport
-
-OPENCV = "opencv-python-headless>=4.10,<5"
-"""Golden vectors are pictures, and faces are found by a cascade; OpenCV 5 dropped the cascades."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +47,8 @@ def plan_environment(
     """
     command = given_python or "python3"
     python = find_python(transport, command)
-    requirements = requirements_for(python, runtime_version)
-    if not python.is_32_bit_arm:
-        requirements = replace(requirements, packages=(*requirements.packages, OPENCV))
+    # golden vectors are pictures, and faces are found by a cascade
+    requirements = requirements_for(python, runtime_version, pictures=True)
     return DeviceEnvironment(
         command=command, given=bool(given_python), python=python, requirements=requirements
     )

@@ -65,6 +65,13 @@ class ReadyDevice:
     journal: Journal | None
     invalid_reasons: Callable[[], tuple[str, ...]]
 
+    def warnings(self) -> tuple[str, ...]:
+        """Say what of a result was not measured in one go."""
+        kept = self.journal.kept_replies if self.journal else 0
+        if not kept:
+            return ()
+        return (f"{kept} processes were measured in an earlier run that was interrupted",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -122,7 +129,10 @@ def open_device(
                 invalid_reasons=phone.invalid_reasons,
             )
         return
-    with open_python(name, spec, offline=request.offline, reporter=reporter) as session:
+    pictures = request.plan.frames is not None
+    with open_python(
+        name, spec, pictures=pictures, offline=request.offline, reporter=reporter
+    ) as session:
         key = _key(session.identify(name), request)
         journal = Journal(request.unfinished / f"{name}-{key[:16]}.jsonl", key)
         if journal.kept_replies:
@@ -177,13 +187,14 @@ def identify_device(name: str, spec: DeviceSpec) -> Identity:
 
 @contextmanager
 def open_python(
-    name: str, spec: DeviceSpec, *, offline: bool, reporter: Reporter
+    name: str, spec: DeviceSpec, *, pictures: bool, offline: bool, reporter: Reporter
 ) -> Iterator[Session]:
     """Reach a device that has Python, and make it ready.
 
     Args:
         name: what the user calls it.
         spec: of kind "ssh" or "chroot".
+        pictures: whether it reads pictures, which takes OpenCV.
         offline: whether it gets its wheels from here.
         reporter: says what takes long.
 
@@ -199,6 +210,7 @@ def open_python(
             command=spec.python or "python3",
             given=bool(spec.python),
             runtime_version=_runtime_version(),
+            pictures=pictures,
             wheels=wheels if offline else None,
         )
         with open_session(reach(name, spec), interpreter, reporter=reporter) as session:

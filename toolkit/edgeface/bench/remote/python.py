@@ -19,6 +19,7 @@ OLDEST_PYTHON = (3, 9)
 FOLDER = ".edgeface"
 """All that edgeface ever writes on a device, under the user's home."""
 
+_OPENCV = "opencv-python-headless>=4.10,<5"
 _PROBE_S = 120.0  # chosen: an emulated or a swapping board takes seconds to start Python
 _INSTALL_S = 1800.0  # chosen: 100 MB of wheels over a slow line onto an SD card
 
@@ -119,22 +120,30 @@ def find_python(transport: Transport, command: str = "python3") -> DevicePython:
     return found
 
 
-def requirements_for(python: DevicePython, runtime_version: str) -> Requirements:
+def requirements_for(
+    python: DevicePython, runtime_version: str, *, pictures: bool = False
+) -> Requirements:
     """Choose the TFLite runtime for a Python.
 
     Args:
         python: of the device.
         runtime_version: of ai-edge-litert on this machine; the device gets the same, because
             figures of unlike versions are not compared.
+        pictures: whether it reads pictures and finds faces, which takes OpenCV.
+
+    Returns:
+        What to install. On 32-bit ARM OpenCV is not in it: Debian's python3-opencv must be there,
+        which the environment sees.
 
     Source:
-        PyPI: ai-edge-litert has no wheel for 32-bit ARM; tflite-runtime 2.14.0 is the last, and
-        does not work with numpy 2.
+        PyPI: ai-edge-litert and OpenCV have no wheel for 32-bit ARM; tflite-runtime 2.14.0 is the
+        last, and does not work with numpy 2. OpenCV 5 dropped the Haar cascades.
     """
     if python.is_32_bit_arm:
         return Requirements(packages=("tflite-runtime==2.14.0", "numpy<2"), system_packages=True)
+    packages = (f"ai-edge-litert=={runtime_version}", "numpy>=1.26")
     return Requirements(
-        packages=(f"ai-edge-litert=={runtime_version}", "numpy>=1.26"), system_packages=False
+        packages=(*packages, _OPENCV) if pictures else packages, system_packages=False
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgeface.bench.latency import read_reply
@@ -45,12 +45,14 @@ class Interpreter:
         command: `python3`, or another that the device's entry names.
         given: whether the entry named it: then it is used as it is, with the runtime it has.
         runtime_version: of ai-edge-litert that an environment gets.
+        pictures: whether it reads pictures, which takes OpenCV.
         wheels: gives wheel files for a Python where the device has no network; None installs there.
     """
 
     command: str = "python3"
     given: bool = False
     runtime_version: str
+    pictures: bool = False
     wheels: Callable[[DevicePython, tuple[str, ...]], tuple[Path, ...]] | None = None
 
 
@@ -75,13 +77,13 @@ class Session:
         transport: to it.
         python: its interpreter, with a TFLite runtime.
         code: path of the pushed code.
-        pushed: what is there of this run: hash to path.
+        pushed: paths of what is there of this run, each in a folder named by its content.
     """
 
     transport: Transport
     python: str
     code: str
-    pushed: dict[str, str] = field(default_factory=dict)
+    pushed: set[str] = field(default_factory=set)
 
     def identify(self, name: str) -> DeviceInfo:
         """Ask the device what it is and in what state.
@@ -140,8 +142,9 @@ class Session:
     def close(self) -> None:
         """Remove what was pushed, as far as the device still answers."""
         try:
-            for path in (*self.pushed.values(), self.code):
-                self.transport.run(["rm", "-f", path], timeout_s=_QUICK_S)
+            for path in sorted(self.pushed):
+                self._remove(path)
+            self.transport.run(["rm", "-f", self.code], timeout_s=_QUICK_S)
         except ConnectionLostError:
             pass  # what is left is found by its hash the next time, and used
         finally:
@@ -164,28 +167,27 @@ class Session:
         return done
 
     def _pushed(self, path: Path) -> str:
+        """Push a file under its own name, because an artifact keeps it; its sidecar beside it."""
         content = path.read_bytes()
-        digest = sha256(content).hexdigest()
-        if digest in self.pushed:
-            return self.pushed[digest]
-        sidecar = path.with_suffix(".json")
-        if path.suffix == ".tflite" and sidecar.is_file():
-            # beside it, under its name; a device's whole frames need the contract
-            there = sidecar.read_bytes()
-            self._put(there, f"{digest[:16]}", ".json")
-        return self._put(content, digest, path.suffix)
-
-    def _put(self, content: bytes, digest: str, suffix: str) -> str:
-        path = f"{FOLDER}/{digest[:16]}{suffix}"
-        self.transport.put(content, path)
-        self.pushed[digest] = path
-        return path
+        folder = f"{FOLDER}/{sha256(content).hexdigest()[:16]}"
+        there = f"{folder}/{path.name}"
+        if there not in self.pushed:
+            sidecar = path.with_suffix(".json")
+            if path.suffix == ".tflite" and sidecar.is_file():
+                self.pushed.add(f"{folder}/{sidecar.name}")
+                self.transport.put(sidecar, f"{folder}/{sidecar.name}")
+            self.pushed.add(there)
+            self.transport.put(content, there)
+        return there
 
     def _forget_faces(self) -> None:
         """Remove faces at once: all chunks of a test split may not fit on the device."""
-        faces = [digest for digest, path in self.pushed.items() if path.endswith(FACES_SUFFIX)]
-        for digest in faces:
-            self.transport.run(["rm", "-f", self.pushed.pop(digest)], timeout_s=_QUICK_S)
+        for path in [each for each in self.pushed if each.endswith(FACES_SUFFIX)]:
+            self.pushed.remove(path)
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        self.transport.run(["rm", "-rf", str(PurePosixPath(path).parent)], timeout_s=_QUICK_S)
 
 
 @contextmanager
@@ -240,7 +242,9 @@ def _interpreter(transport: Transport, interpreter: Interpreter, reporter: Repor
     python = find_python(transport, interpreter.command)
     if interpreter.given:
         return interpreter.command
-    requirements = requirements_for(python, interpreter.runtime_version)
+    requirements = requirements_for(
+        python, interpreter.runtime_version, pictures=interpreter.pictures
+    )
     there = find_environment(transport, python, requirements)
     if there:
         return there
