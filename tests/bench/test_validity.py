@@ -101,6 +101,14 @@ def test_only_the_runs_can_tell() -> None:
     assert reason.startswith("throttled now, at 1 of 2 looks")
 
 
+def test_a_run_that_was_resumed_is_judged_by_its_own_first_looks() -> None:
+    # run 0 was measured before the interruption and throttled; the board says so ever since
+    earlier, later = bits(0, 0x40000), bits(0x40000)
+    again = replace(PI, throttle_bits=0x40000)
+    found = judge_run(again, again, [earlier, later], protocol=BenchProtocol())
+    assert "throttled since boot" in found.invalid_reasons[0]
+
+
 def test_what_cannot_be_read_is_a_warning_on_a_board_and_none_on_a_pc() -> None:
     dumb = replace(PI, throttle_bits=None)
     (warning,) = judged(before=dumb, after=dumb).warnings

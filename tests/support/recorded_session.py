@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 from edgeface.bench.plan import BenchPlan
 from edgeface.bench.protocol import BenchProtocol
-from edgeface.bench.remote.code import DeviceCode, device_code
 from edgeface.bench.remote.devices_file import read_devices
 from edgeface.bench.remote.probes import device_probes
 from edgeface.bench.remote.reach import reach
@@ -31,11 +30,6 @@ PLAN = BenchPlan(
 )
 
 
-def fixed_code() -> DeviceCode:
-    """The real code under a name that does not change with every commit."""
-    return DeviceCode(content=device_code().content, sha256="0" * 64)
-
-
 def benchmark(transport: Transport, folder: Path) -> BenchResult:
     """Measure the tiny model of the tests on a device, from nothing."""
     from support.dense_artifact import write_dense_artifact
@@ -43,7 +37,7 @@ def benchmark(transport: Transport, folder: Path) -> BenchResult:
     artifact = load_artifact(write_dense_artifact(folder, "int8"))
     interpreter = Interpreter(runtime_version="2.3.0")
     with (
-        patch("edgeface.bench.remote.session.device_code", fixed_code),
+        patch("edgeface.bench.remote.session.session_name", lambda: "recorded"),
         open_session(transport, interpreter, reporter=SilentReporter()) as session,
     ):
         return bench(

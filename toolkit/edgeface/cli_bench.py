@@ -108,6 +108,8 @@ def bench(
     reporter = TerminalReporter()
     spec = _device(device, devices_file)
     protocol = _protocol(threads, repeats, min_duration_s, cores)
+    if corruptions and spec.kind != "local":
+        raise ConfigError("--corruptions", [f"is measured on this host only, not on {device}"])
     if json_file:
         refuse_existing(json_file)
     paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
@@ -240,8 +242,6 @@ def _on_device(
     """Leave out what a device cannot do, and say so."""
     from edgeface.bench.plan import PARITY_IMAGES
 
-    if held_out is not None and held_out.corruption_images:
-        raise ConfigError("--corruptions", [f"is measured on this host only, not on {name}"])
     if ready.emulated:
         TerminalReporter().say(f"{name}: {ready.emulated}")
         plan = replace(plan, timed=False, sweep_threads=(), soak_minutes=0.0, frames=None)
@@ -273,13 +273,17 @@ def _plan(
 ) -> BenchPlan:
     from edgeface.bench.frames import FrameRules
     from edgeface.bench.plan import BenchPlan
+    from edgeface.bench.remote.files import PICTURE_SUFFIXES, names_a_file
     from edgeface.bench.thread_sweep import SWEEP_THREADS
 
     if not 0 <= soak <= 24 * 60:
         raise ConfigError("--soak", [f"found {soak:g}, expected 0 to 1440 minutes"])
-    missing = [str(path) for path in frames if not path.is_file()]
-    if missing:
-        raise ConfigError("--frames", [f"{path}: no such picture" for path in missing])
+    unfit = [path for path in frames if not (path.is_file() and names_a_file(str(path)))]
+    if unfit:
+        endings = ", ".join(PICTURE_SUFFIXES)
+        raise ConfigError(
+            "--frames", [f"{path}: no such picture, expected one of {endings}" for path in unfit]
+        )
     return BenchPlan(
         protocol=protocol,
         baseline=baseline,

@@ -41,6 +41,7 @@ def test_a_broken_run_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     resumed = journal.worker(inner)
     assert [resumed(each, 1)["answer"] for each in questions] == [1, 2, 1, 2]
     assert inner.asked == 2  # only the two that were missing
+    assert journal.used_replies == 2
     journal.remove()
     assert not path.exists()
 

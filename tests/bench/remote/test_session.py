@@ -156,6 +156,18 @@ def test_another_benchmark_on_the_device_is_waited_for_by_the_user(tmp_path: Pat
                 session.identify("folder")
 
 
+def test_a_second_session_takes_nothing_from_the_first(
+    make_artifact: MakeArtifact, tmp_path: Path
+) -> None:
+    question = ("latency", str(make_artifact("tiny").path), "--min-runs", "1")
+    quick = (*question, "--min-duration-s", "0", "--sample-interval-s", "0")
+    with ready(FolderTransport(tmp_path)) as first:
+        first.worker(quick, 60)
+        with ready(FolderTransport(tmp_path)) as second:
+            second.worker(quick, 60)
+        assert first.worker(quick, 60)["threads"] == 1
+
+
 def test_a_runner_that_is_killed_is_one_clear_line(
     make_artifact: MakeArtifact, tmp_path: Path
 ) -> None:

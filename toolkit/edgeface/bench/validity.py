@@ -91,14 +91,24 @@ def _throttled(before: DeviceInfo, after: DeviceInfo, runs: Sequence[RunSamples]
     looks = list(_looks(before, after, runs))
     if not looks:
         return
-    # what was set at the first look had happened by then, whoever took it
+    # what was set at the first look of all had happened by then; a process of an earlier,
+    # interrupted run may have looked before this run's first
+    firsts = [_first_bits(run) for run in runs]
     at_first = looks[0].bits & ~THROTTLED_NOW
+    for bits in firsts:
+        at_first &= ~THROTTLED_NOW if bits is None else bits
     seen: dict[str, list[_Look]] = {}
     for look in looks:
         for reason in throttle_reasons(look.bits & ~at_first):
             seen.setdefault(reason, []).append(look)
     for reason, those in seen.items():
         yield f"{reason}, at {len(those)} of {len(looks)} looks, first {those[0].when}"
+
+
+def _first_bits(run: RunSamples) -> int | None:
+    return next(
+        (each.throttle_bits for each in run.samples if each.throttle_bits is not None), None
+    )
 
 
 def _machine_warnings(before: DeviceInfo, protocol: BenchProtocol) -> Iterator[str]:

@@ -29,7 +29,7 @@ from edgeface.errors import ConfigError, DeviceError
 
 Quantity = Literal["size", "gzip", "params", "macs", "p50", "p90", "mae", "gender"]
 LOCAL = "local"
-"""Name of the machine that edgeface runs on, as `bench.device` calls it."""
+"""Name of the machine that edgeface runs on, as `runtime.device_facts` calls it."""
 
 _LATENCIES = ("p50", "p90")
 # Source: docs/design.md, Words: MB is 10^6 bytes

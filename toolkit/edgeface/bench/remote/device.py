@@ -37,7 +37,7 @@ from edgeface.bench.remote.session import (
 )
 from edgeface.bench.remote.wheels import download_wheels
 from edgeface.bench.run import Probes
-from edgeface.errors import DeviceError
+from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.records import from_mapping, to_mapping
 from edgeface.runtime.artifact import Artifact
 from edgeface.runtime.device_facts import DeviceInfo
@@ -67,7 +67,7 @@ class ReadyDevice:
 
     def warnings(self) -> tuple[str, ...]:
         """Say what of a result was not measured in one go."""
-        kept = self.journal.kept_replies if self.journal else 0
+        kept = self.journal.used_replies if self.journal else 0
         if not kept:
             return ()
         return (f"{kept} processes were measured in an earlier run that was interrupted",)
@@ -129,7 +129,7 @@ def open_device(
                 invalid_reasons=phone.invalid_reasons,
             )
         return
-    pictures = request.plan.frames is not None
+    pictures = request.plan.frames is not None and not emulated_by(spec)
     with open_python(
         name, spec, pictures=pictures, offline=request.offline, reporter=reporter
     ) as session:
@@ -141,13 +141,22 @@ def open_device(
             )
         emulated = emulated_by(spec)
         worker = journal.worker(session.worker)
-        yield ReadyDevice(
+        ready = ReadyDevice(
             probes=device_probes(session, name, worker=worker, emulated=emulated),
             has_python=True,
             emulated=emulated,
             journal=journal,
             invalid_reasons=lambda: (),
         )
+        try:
+            yield ready
+        except BenchmarkError as err:
+            if not journal.path.exists():
+                raise
+            raise BenchmarkError(
+                f"{err}; what was finished is kept in {journal.path}: run again to go on, or "
+                "remove it to measure anew"
+            ) from err
 
 
 def identify_device(name: str, spec: DeviceSpec) -> Identity:
@@ -243,6 +252,6 @@ def _key(device: DeviceInfo, request: Request) -> str:
         "device": to_mapping(same),
         "code": device_code().sha256,
         "protocol": to_mapping(request.plan.protocol),
-        "models": [artifact.sidecar.sha256 for artifact in request.artifacts],
+        "models": [to_mapping(artifact.sidecar) for artifact in request.artifacts],
     }
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

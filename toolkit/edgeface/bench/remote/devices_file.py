@@ -19,7 +19,7 @@ PROJECT_FILE = Path("benchmarks") / "devices.toml"
 OWN_FILE = Path("~/.config/edgeface/devices.toml")
 
 # names become part of file names
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _FIELDS = {
     "local": (),
     "ssh": ("host", "port", "user", "key", "known_hosts", "ssh_config", "python"),
@@ -145,7 +145,7 @@ def _read(path: Path) -> Mapping[str, DeviceSpec]:
     except (ValueError, RecursionError) as err:  # also numbers and nesting beyond Python's limits
         raise RecordError([f"not TOML: {err}"]) from err
     bad_names = [
-        f"{name}: expected a name of small letters, digits, dots, dashes and underlines"
+        f"{name}: expected a name of small letters, digits, dots and dashes"
         for name in mapping
         if not _NAME.fullmatch(name)
     ]
@@ -176,7 +176,7 @@ def find_device(
     add = f"to reach it over SSH, add these lines to {own}: {lines}"
     if spec is None:
         if not _NAME.fullmatch(name):
-            add = "a name has small letters, digits, dots, dashes and underlines"
+            add = "a name has small letters, digits, dots and dashes"
         known = ", ".join(devices)
         raise ConfigError(f"device {name!r}", [f"not known, expected one of {known}; {add}"])
     if spec.kind == "ssh" and not spec.host:

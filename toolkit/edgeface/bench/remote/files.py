@@ -7,9 +7,12 @@ from pathlib import Path
 FACES_SUFFIX = ".npz"
 """Of faces, packed by `outputs`."""
 
-_SUFFIXES = (".tflite", FACES_SUFFIX, ".jpg", ".jpeg", ".png")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""Of pictures that are timed whole, in small or capital letters."""
+
+_SUFFIXES = (".tflite", FACES_SUFFIX, *PICTURE_SUFFIXES)
 
 
 def names_a_file(argument: str) -> bool:
     """Whether the argument is the path of a file here that the device needs."""
-    return argument.endswith(_SUFFIXES) and Path(argument).is_file()
+    return argument.lower().endswith(_SUFFIXES) and Path(argument).is_file()

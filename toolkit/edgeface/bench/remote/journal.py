@@ -38,6 +38,7 @@ class Journal:
         for record in _records(path, key):
             self._kept[json.dumps(record["asked"])].append(record["reply"])
         self.kept_replies = sum(map(len, self._kept.values()))
+        self.used_replies = 0
 
     def worker(self, inner: Worker) -> Worker:
         """Give a worker that asks `inner` only for what was not answered before.
@@ -49,6 +50,7 @@ class Journal:
             asked = _by_content(arguments)
             kept = self._kept[json.dumps(asked)]
             if kept:
+                self.used_replies += 1
                 return kept.popleft()
             reply = inner(arguments, timeout_s)
             self._append(asked, reply)
@@ -71,10 +73,14 @@ class Journal:
 
 
 def _by_content(arguments: tuple[str, ...]) -> list[str]:
-    return [
-        sha256(Path(each).read_bytes()).hexdigest() if names_a_file(each) else each
-        for each in arguments
-    ]
+    return [_digest(Path(each)) if names_a_file(each) else each for each in arguments]
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError as err:
+        raise BenchmarkError(f"{path}: cannot be read: {err}") from err
 
 
 def _records(path: Path, key: str) -> list[dict[str, Any]]:
@@ -82,10 +88,10 @@ def _records(path: Path, key: str) -> list[dict[str, Any]]:
         return []
     try:
         lines = path.read_text("utf-8").split("\n")
+        if lines[-1]:  # a line that a killed process did not finish: its measurement is done again
+            path.write_text("\n".join([*lines[:-1], ""]), "utf-8")
     except (OSError, UnicodeDecodeError) as err:
-        raise BenchmarkError(f"{path}: cannot be read: {err}") from err
-    if lines[-1]:  # a line that a killed process did not finish: its measurement is done again
-        path.write_text("\n".join([*lines[:-1], ""]), "utf-8")
+        raise BenchmarkError(f"{path}: cannot be read or mended: {err}") from err
     records = []
     for number, line in enumerate(lines[:-1], start=1):
         try:

@@ -7,8 +7,9 @@ next time.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -23,18 +24,19 @@ from edgeface.bench.remote.python import (
     DevicePython,
     find_environment,
     find_python,
-    last_line,
     make_environment,
     requirements_for,
 )
-from edgeface.bench.remote.transport import ConnectionLostError, Finished, Transport
+from edgeface.bench.remote.transport import Finished, Transport
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Reporter
 
+_CODE = "edgeface.zip"  # of the session's folder
 _BUSY = 75  # Source: sysexits.h, EX_TEMPFAIL: try again later
 _QUICK_S = 120.0
+_STALE_DAYS = 2  # chosen: longer than any benchmark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +78,13 @@ class Session:
     Attributes:
         transport: to it.
         python: its interpreter, with a TFLite runtime.
-        code: path of the pushed code.
+        folder: of this session there: two sessions never share one.
         pushed: paths of what is there of this run, each in a folder named by its content.
     """
 
     transport: Transport
     python: str
-    code: str
+    folder: str
     pushed: set[str] = field(default_factory=set)
 
     def identify(self, name: str) -> DeviceInfo:
@@ -142,11 +144,8 @@ class Session:
     def close(self) -> None:
         """Remove what was pushed, as far as the device still answers."""
         try:
-            for path in sorted(self.pushed):
-                self._remove(path)
-            self.transport.run(["rm", "-f", self.code], timeout_s=_QUICK_S)
-        except ConnectionLostError:
-            pass  # what is left is found by its hash the next time, and used
+            with suppress(DeviceError):  # a later session removes it; no result may be lost for it
+                self.transport.run(["rm", "-rf", self.folder], timeout_s=_QUICK_S)
         finally:
             self.transport.close()
 
@@ -155,7 +154,7 @@ class Session:
         done = self.transport.run(
             [
                 *("flock", "--nonblock", "--conflict-exit-code", str(_BUSY), f"{FOLDER}/lock"),
-                *("env", f"PYTHONPATH={self.code}", "PYTHONDONTWRITEBYTECODE=1"),
+                *("env", f"PYTHONPATH={self.folder}/{_CODE}", "PYTHONDONTWRITEBYTECODE=1"),
                 *(self.python, "-m", "edgeface.runtime.runner", *there),
             ],
             timeout_s=timeout_s,
@@ -168,8 +167,11 @@ class Session:
 
     def _pushed(self, path: Path) -> str:
         """Push a file under its own name, because an artifact keeps it; its sidecar beside it."""
-        content = path.read_bytes()
-        folder = f"{FOLDER}/{sha256(content).hexdigest()[:16]}"
+        try:
+            content = path.read_bytes()
+        except OSError as err:
+            raise BenchmarkError(f"{path}: cannot be read: {err}") from err
+        folder = f"{self.folder}/{sha256(content).hexdigest()[:16]}"
         there = f"{folder}/{path.name}"
         if there not in self.pushed:
             sidecar = path.with_suffix(".json")
@@ -183,11 +185,10 @@ class Session:
     def _forget_faces(self) -> None:
         """Remove faces at once: all chunks of a test split may not fit on the device."""
         for path in [each for each in self.pushed if each.endswith(FACES_SUFFIX)]:
-            self.pushed.remove(path)
-            self._remove(path)
-
-    def _remove(self, path: str) -> None:
-        self.transport.run(["rm", "-rf", str(PurePosixPath(path).parent)], timeout_s=_QUICK_S)
+            with suppress(DeviceError):  # `close` removes it too; the reply must not be lost
+                folder = str(PurePosixPath(path).parent)
+                self.transport.run(["rm", "-rf", folder], timeout_s=_QUICK_S)
+                self.pushed.remove(path)
 
 
 @contextmanager
@@ -226,16 +227,24 @@ def bare_session(transport: Transport, python: str) -> Iterator[Session]:
     """
     session = None
     try:
-        code = device_code()
-        path = f"{FOLDER}/{code.name}"
-        transport.put(code.content, path)
-        session = Session(transport=transport, python=python, code=path)
+        # an interrupted session's folder, with pictures perhaps, goes when nothing can need it
+        old = ["-name", "run-*", "-mtime", f"+{_STALE_DAYS}", "-exec", "rm", "-rf", "{}", "+"]
+        transport.run(["find", FOLDER, "-maxdepth", "1", *old], timeout_s=_QUICK_S)
+        session = Session(
+            transport=transport, python=python, folder=f"{FOLDER}/run-{session_name()}"
+        )
+        transport.put(device_code().content, f"{session.folder}/{_CODE}")
         yield session
     finally:
         if session is not None:
             session.close()
         else:
             transport.close()
+
+
+def session_name() -> str:
+    """Name a session as no other is named."""
+    return secrets.token_hex(4)
 
 
 def _interpreter(transport: Transport, interpreter: Interpreter, reporter: Reporter) -> str:
@@ -256,9 +265,9 @@ def _interpreter(transport: Transport, interpreter: Interpreter, reporter: Repor
     reporter.say(
         f"{transport.where}: installing {' and '.join(requirements.packages)} under ~/{FOLDER}"
     )
-    made = make_environment(transport, interpreter.command, python, requirements, wheels=wheels)
-    if wheels:
-        done = transport.run(["rm", "-rf", wheels], timeout_s=_QUICK_S)
-        if done.status:
-            raise DeviceError(f"{transport.where}: {wheels} stays: {last_line(done)}")
-    return made
+    try:
+        return make_environment(transport, interpreter.command, python, requirements, wheels=wheels)
+    finally:
+        if wheels:
+            with suppress(DeviceError):
+                transport.run(["rm", "-rf", wheels], timeout_s=_QUICK_S)

@@ -54,11 +54,14 @@ def download_wheels(
     Raises:
         DeviceError: pip finds none, or does not reach its index; in pip's words.
     """
+    # PyPI has no numpy for 32-bit ARM: the device's own is used, see `requirements_for`
+    wanted = [each for each in packages if not (python.is_32_bit_arm and each.startswith("numpy"))]
+    alone = ["--no-deps"] if python.is_32_bit_arm else []
     platforms = [f"--platform={tag}" for tag in platform_tags(python)]
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--only-binary=:all:", f"--python-version={'.'.join(map(str, python.version[:2]))}"),
-        *("--implementation=cp", *platforms, f"--dest={folder}", *packages),
+        *("--implementation=cp", *platforms, f"--dest={folder}", *alone, *wanted),
     ]
     try:
         done = subprocess.run(
