@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeface.console import TerminalReporter, print_line
-from edgeface.errors import ConfigError, DeviceError, ExportError
+from edgeface.errors import ConfigError, ExportError
 
 if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` starts fast
     from edgeface.bench.remote.devices_file import DeviceSpec
@@ -21,8 +20,6 @@ if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` star
     from edgeface.deploy.bundle import Bundle
     from edgeface.deploy.install import Deployed
     from edgeface.runtime.artifact import Artifact
-
-_RUNTIME = "ai-edge-litert"
 
 
 def deploy(
@@ -103,6 +100,7 @@ def _check_usage(
 def _deployed(
     model: Path, device: str | None, out: Path | None, devices: Path | None, *, offline: bool
 ) -> None:
+    from edgeface.bench.remote.python import host_runtime_version
     from edgeface.deploy.bundle import make_bundle
     from edgeface.deploy.environment import plan_environment
     from edgeface.deploy.install import install
@@ -117,7 +115,7 @@ def _deployed(
             raise ConfigError(
                 "--offline", [f"{device} names its own python: nothing is installed there"]
             )
-        environment = plan_environment(transport, spec.python, _runtime_version())
+        environment = plan_environment(transport, spec.python, host_runtime_version())
         if offline:
             python, packages = environment.python, environment.requirements.packages
             bundle = _with_wheels(artifact, python, packages)
@@ -156,16 +154,6 @@ def _with_wheels(artifact: Artifact, python: DevicePython, packages: tuple[str, 
     TerminalReporter().say(f"fetching wheels of {' and '.join(packages)}")
     with TemporaryDirectory(prefix="edgeface-wheels-") as folder:
         return make_bundle(artifact, download_wheels(python, packages, Path(folder)))
-
-
-def _runtime_version() -> str:
-    try:
-        return version(_RUNTIME)
-    except PackageNotFoundError as err:
-        raise DeviceError(
-            f"this machine has no {_RUNTIME}, whose version the device would get: "
-            f"pip install {_RUNTIME}"
-        ) from err
 
 
 def _write(out: Path | None, bundle: Bundle) -> None:

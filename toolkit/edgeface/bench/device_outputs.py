@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.bench.latency import RuntimeVersion, Worker
+from edgeface.bench.runner_reply import SLOWEST_INFERENCE_S, START_S, parse_reply
 from edgeface.errors import ArtifactError, BenchmarkError
 from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.decode import decode
 from edgeface.types import Contract, TensorSpec
 
-# chosen: as in `latency`: reading half a gigabyte from an SD card; what takes longer counts as hung
-_START_S = 60.0
-_SLOWEST_INFERENCE_S = 20.0
 _DTYPES = ("int8", "uint8", "int16", "int32", "float32")
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -86,11 +84,8 @@ def measure_outputs(
         BenchmarkError: the process failed, or its answer is not as agreed.
     """
     arguments = ("outputs", str(path), str(faces), "--threads", str(threads))
-    answer = worker(arguments, _START_S + images * _SLOWEST_INFERENCE_S)
-    try:
-        reply = from_mapping(_OutputsReply, answer)
-    except RecordError as err:
-        raise BenchmarkError(f"{where}: the runner's answer is not as agreed: {err}") from err
+    answer = worker(arguments, START_S + images * SLOWEST_INFERENCE_S)
+    reply = parse_reply(_OutputsReply, where, answer)
     if (reply.images, reply.threads) != (images, threads):
         raise BenchmarkError(
             f"{where}: ran {reply.images} images with {reply.threads} threads, expected {images} "

@@ -7,18 +7,17 @@ it sums up to. The model's own latency is `LatencySamples`: end to end is always
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgeface.bench.latency import RuntimeVersion, Worker
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.run_samples import RunSamples, watch_arguments
+from edgeface.bench.runner_reply import START_S, parse_reply
 from edgeface.errors import BenchmarkError
-from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.telemetry import DeviceSample
 
 PUBLISHED_FPS = 12.86
@@ -28,7 +27,6 @@ Source: docs/seeds.md, S3: three tasks, a model each, on a camera's frames."""
 
 _LONGEST_S = 3600.0  # chosen: what `runner frames` takes at most; more is surely a mistake
 # chosen: VGG16 on a slow board, with several faces in a picture; what takes longer counts as hung
-_START_S = 60.0
 _SLOWEST_FRAME_S = 60.0
 
 
@@ -273,8 +271,8 @@ def measure_frames(
         *watch_arguments(protocol),
         *(() if read_each_frame else ("--reuse-decoded",)),
     )
-    timeout_s = _START_S + 2 * seconds + 2 * len(pictures) * _SLOWEST_FRAME_S
-    reply = _parsed(worker(arguments, timeout_s), where)
+    timeout_s = START_S + 2 * seconds + 2 * len(pictures) * _SLOWEST_FRAME_S
+    reply = parse_reply(_FramesReply, where, worker(arguments, timeout_s))
     found = (reply.threads, reply.cores, len(reply.pictures), reply.read_each_frame)
     wanted = (protocol.threads, protocol.cores, len(pictures), read_each_frame)
     if found != wanted:
@@ -301,10 +299,3 @@ def measure_frames(
         raise BenchmarkError(f"{where}: {err}") from err
     runtime = RuntimeVersion(name=reply.runtime, version=reply.runtime_version)
     return FrameRun(runtime=runtime, frames=frames, samples=samples)
-
-
-def _parsed(reply: Mapping[str, Any], where: str) -> _FramesReply:
-    try:
-        return from_mapping(_FramesReply, reply)
-    except RecordError as err:
-        raise BenchmarkError(f"{where}: the runner's answer is not as agreed: {err}") from err

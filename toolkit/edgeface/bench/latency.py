@@ -15,14 +15,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.run_samples import RunSamples, watch_arguments
+from edgeface.bench.runner_reply import SLOWEST_INFERENCE_S, START_S, parse_reply
 from edgeface.errors import BenchmarkError
-from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.telemetry import DeviceSample
 from edgeface.types import Reporter
 
@@ -32,14 +32,9 @@ UNSTABLE_STDDEV_RATIO = 0.10
 UNSTABLE_EXTREME_RATIO = 0.50
 # chosen: two models closer than this cannot be told apart, so repeats must agree at least so well
 UNSTABLE_REPEATS_RATIO = 0.05
-# chosen: VGG16 at 224 px is 15.5e9 MACs, 16 s at 1e9 MACs/s; what takes longer counts as hung
-_SLOWEST_INFERENCE_S = 20.0
-_START_S = 60.0  # chosen: reading half a gigabyte of weights from an SD card
 
 Worker = Callable[[tuple[str, ...], float], Mapping[str, Any]]
 """Runs `edgeface.runtime.runner` with the arguments, within the seconds, and gives its JSON."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,8 +310,8 @@ def measure_memory(
                 *("memory", str(path)),
                 *("--threads", str(protocol.threads), "--runs", str(MEMORY_RUNS)),
             )
-            reply = worker(arguments, _START_S + MEMORY_RUNS * _SLOWEST_INFERENCE_S)
-            memory[name] = _parsed(MemoryUse, name, reply)
+            reply = worker(arguments, START_S + MEMORY_RUNS * SLOWEST_INFERENCE_S)
+            memory[name] = parse_reply(MemoryUse, name, reply)
             advance(1, name)
     return memory
 
@@ -324,7 +319,7 @@ def measure_memory(
 def worker_timeout_s(protocol: BenchProtocol) -> float:
     """Seconds after which one latency process counts as hung."""
     runs = protocol.warmup_runs + protocol.min_runs
-    return _START_S + 2 * protocol.min_duration_s + runs * _SLOWEST_INFERENCE_S
+    return START_S + 2 * protocol.min_duration_s + runs * SLOWEST_INFERENCE_S
 
 
 def _latency_arguments(path: Path, protocol: BenchProtocol) -> tuple[str, ...]:
@@ -339,7 +334,7 @@ def _latency_arguments(path: Path, protocol: BenchProtocol) -> tuple[str, ...]:
 
 
 def _checked_reply(name: str, reply: Mapping[str, Any], protocol: BenchProtocol) -> _LatencyReply:
-    parsed = _parsed(_LatencyReply, name, reply)
+    parsed = parse_reply(_LatencyReply, name, reply)
     if (parsed.threads, parsed.cores) != (protocol.threads, protocol.cores):
         raise BenchmarkError(
             f"{name}: the runner used {parsed.threads} threads on cores {parsed.cores}, expected "
@@ -373,13 +368,6 @@ def _samples(name: str, replies: list[_LatencyReply]) -> LatencySamples:
         )
     except ValueError as err:
         raise BenchmarkError(f"{name}: {err}") from err
-
-
-def _parsed(cls: type[T], name: str, reply: Mapping[str, Any]) -> T:
-    try:
-        return from_mapping(cls, reply)
-    except RecordError as err:
-        raise BenchmarkError(f"{name}: the runner's answer is not as agreed: {err}") from err
 
 
 def _signal_name(number: int) -> str:

@@ -162,7 +162,12 @@ def _check_labels(faces: Faces, name: str, which: str) -> None:
 
 
 def predict_in_chunks(
-    predict: Predict, images: NDArray[np.uint8], *, label: str, reporter: Reporter
+    predict: Predict,
+    images: NDArray[np.uint8],
+    *,
+    label: str,
+    reporter: Reporter,
+    chunk_images: int = CHUNK_IMAGES,
 ) -> dict[str, NDArray[np.float64]]:
     """Predict gender and age of many images, a chunk at a time so that a bar can move.
 
@@ -171,14 +176,15 @@ def predict_in_chunks(
         images: uint8 [N, side, side, 3].
         label: of the bar.
         reporter: shows it.
+        chunk_images: in a chunk.
 
     Returns:
         {"gender": p_female float64 [N], "age": years float64 [N]}.
     """
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ATTRIBUTES}
     with reporter.track(label, len(images)) as advance:
-        for start in range(0, len(images), CHUNK_IMAGES):
-            chunk = images[start : start + CHUNK_IMAGES]
+        for start in range(0, len(images), chunk_images):
+            chunk = images[start : start + chunk_images]
             predicted = predict(chunk)
             for name in ATTRIBUTES:
                 parts[name].append(predicted[name])

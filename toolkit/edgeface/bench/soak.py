@@ -7,28 +7,24 @@ would be a million. The device's own state during it goes into `RunSamples`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgeface.bench.latency import RuntimeVersion, Worker
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.run_samples import RunSamples, watch_arguments
+from edgeface.bench.runner_reply import SLOWEST_INFERENCE_S, START_S, parse_reply
 from edgeface.errors import BenchmarkError
-from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.telemetry import DeviceSample
 
 WINDOW_S = 1.0  # Source: issue 6's design; 600 records in ten minutes still make a curve
 SLOWED_RATIO = 1.05
 """Chosen: as `latency.UNSTABLE_REPEATS_RATIO`, by which processes that do the same may differ."""
 _LONGEST_MINUTES = 24 * 60  # chosen: more is surely a mistake
-# chosen: as in `latency`: reading half a gigabyte from an SD card; what takes longer counts as hung
-_START_S = 60.0
-_SLOWEST_INFERENCE_S = 20.0
 _END_SHARE = 0.1  # chosen: of ten minutes one, long enough that single windows do not matter
 
 
@@ -185,7 +181,9 @@ def measure_soak(
         raise BenchmarkError(
             f"{where}: {minutes:g} minutes, expected above 0 and at most {_LONGEST_MINUTES}"
         )
-    reply = _parsed(worker(_arguments(path, protocol, minutes), _timeout_s(minutes)), where)
+    reply = parse_reply(
+        _SoakReply, where, worker(_arguments(path, protocol, minutes), _timeout_s(minutes))
+    )
     if reply.threads != protocol.threads or reply.cores != protocol.cores:
         raise BenchmarkError(
             f"{where}: ran with {reply.threads} threads on cores {reply.cores}, expected "
@@ -215,11 +213,4 @@ def _arguments(path: Path, protocol: BenchProtocol, minutes: float) -> tuple[str
 
 
 def _timeout_s(minutes: float) -> float:
-    return _START_S + 60 * minutes + 2 * _SLOWEST_INFERENCE_S
-
-
-def _parsed(reply: Mapping[str, Any], where: str) -> _SoakReply:
-    try:
-        return from_mapping(_SoakReply, reply)
-    except RecordError as err:
-        raise BenchmarkError(f"{where}: the runner's answer is not as agreed: {err}") from err
+    return START_S + 60 * minutes + 2 * SLOWEST_INFERENCE_S

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgeface.bench.plan import BenchPlan
@@ -25,6 +24,7 @@ from edgeface.bench.remote.python import (
     DevicePython,
     find_environment,
     find_python,
+    host_runtime_version,
     requirements_for,
 )
 from edgeface.bench.remote.reach import reach
@@ -43,8 +43,6 @@ from edgeface.runtime.artifact import Artifact
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.runner_identify import identify
 from edgeface.types import Reporter
-
-_RUNTIME = "ai-edge-litert"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +127,8 @@ def open_device(
                 invalid_reasons=phone.invalid_reasons,
             )
         return
-    pictures = request.plan.frames is not None and not emulated_by(spec)
+    emulated = emulated_by(spec)
+    pictures = request.plan.frames is not None and not emulated
     with open_python(
         name, spec, pictures=pictures, offline=request.offline, reporter=reporter
     ) as session:
@@ -139,7 +138,6 @@ def open_device(
             reporter.say(
                 f"{name}: goes on after {journal.kept_replies} processes of an earlier run"
             )
-        emulated = emulated_by(spec)
         worker = journal.worker(session.worker)
         ready = ReadyDevice(
             probes=device_probes(session, name, worker=worker, emulated=emulated),
@@ -179,7 +177,7 @@ def identify_device(name: str, spec: DeviceSpec) -> Identity:
     command = spec.python or "python3"
     try:
         python = find_python(transport, command)
-        requirements = requirements_for(python, _runtime_version())
+        requirements = requirements_for(python, host_runtime_version())
         made = None if spec.python else find_environment(transport, python, requirements)
     except BaseException:
         transport.close()
@@ -218,7 +216,7 @@ def open_python(
         interpreter = Interpreter(
             command=spec.python or "python3",
             given=bool(spec.python),
-            runtime_version=_runtime_version(),
+            runtime_version=host_runtime_version(),
             pictures=pictures,
             wheels=wheels if offline else None,
         )
@@ -233,16 +231,6 @@ def _phone(name: str, spec: DeviceSpec) -> AdbTransport:
             "in devices.toml"
         )
     return AdbTransport(name, serial=spec.serial or None)
-
-
-def _runtime_version() -> str:
-    try:
-        return version(_RUNTIME)
-    except PackageNotFoundError as err:
-        raise DeviceError(
-            f"{_RUNTIME} is not installed here, so no version can be chosen for the device: "
-            f"pip install {_RUNTIME}"
-        ) from err
 
 
 def _key(device: DeviceInfo, request: Request) -> str:

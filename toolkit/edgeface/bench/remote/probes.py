@@ -21,7 +21,7 @@ from edgeface.bench.device_parity import RunThere
 from edgeface.bench.latency import Worker
 from edgeface.bench.model_parse import parse_model
 from edgeface.bench.partitions import read_view
-from edgeface.bench.quality import ATTRIBUTES, check_predictable
+from edgeface.bench.quality import check_predictable, predict_in_chunks
 from edgeface.bench.remote.files import FACES_SUFFIX
 from edgeface.bench.remote.session import Session
 from edgeface.bench.run import Probes
@@ -116,14 +116,16 @@ def predict_there(run: RunThere) -> Callable[..., dict[str, NDArray[np.float64]]
         threads: int = 1,
     ) -> dict[str, NDArray[np.float64]]:
         check_predictable(artifact, faces, data=data, split=split)
-        name, contract = artifact.sidecar.name, artifact.sidecar.contract
-        parts = []
-        with reporter.track(f"quality of {name} on the device", len(faces)) as advance:
-            for start in range(0, len(faces), CHUNK_IMAGES):
-                chunk = faces.images[start : start + CHUNK_IMAGES]
-                outputs = run(artifact, chunk, threads).outputs
-                parts.append(predictions_of(outputs, contract, where=f"{name} on the device"))
-                advance(len(chunk))
-        return {each: np.concatenate([part[each] for part in parts]) for each in ATTRIBUTES}
+        where = f"{artifact.sidecar.name} on the device"
+        contract = artifact.sidecar.contract
+        return predict_in_chunks(
+            lambda images: predictions_of(
+                run(artifact, images, threads).outputs, contract, where=where
+            ),
+            faces.images,
+            label=f"quality of {where}",
+            reporter=reporter,
+            chunk_images=CHUNK_IMAGES,
+        )
 
     return predict

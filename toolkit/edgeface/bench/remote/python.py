@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 
 from edgeface.bench.remote.transport import Finished, Transport
 from edgeface.errors import DeviceError
@@ -19,6 +20,7 @@ OLDEST_PYTHON = (3, 9)
 FOLDER = ".edgeface"
 """All that edgeface ever writes on a device, under the user's home."""
 
+_RUNTIME = "ai-edge-litert"
 _OPENCV = "opencv-python-headless>=4.10,<5"
 _PROBE_S = 120.0  # chosen: an emulated or a swapping board takes seconds to start Python
 _INSTALL_S = 1800.0  # chosen: 100 MB of wheels over a slow line onto an SD card
@@ -141,7 +143,7 @@ def requirements_for(
     """
     if python.is_32_bit_arm:
         return Requirements(packages=("tflite-runtime==2.14.0", "numpy<2"), system_packages=True)
-    packages = (f"ai-edge-litert=={runtime_version}", "numpy>=1.26")
+    packages = (f"{_RUNTIME}=={runtime_version}", "numpy>=1.26")
     return Requirements(
         packages=(*packages, _OPENCV) if pictures else packages, system_packages=False
     )
@@ -154,6 +156,21 @@ def find_environment(
     folder = _folder(python, requirements)
     done = transport.run(["test", "-f", f"{folder}/complete"], timeout_s=_PROBE_S)
     return None if done.status else f"{folder}/bin/python"
+
+
+def host_runtime_version() -> str:
+    """Give the version of ai-edge-litert on this machine, which a device gets too.
+
+    Raises:
+        DeviceError: there is none here.
+    """
+    try:
+        return version(_RUNTIME)
+    except PackageNotFoundError as err:
+        raise DeviceError(
+            f"this machine has no {_RUNTIME}, whose version the device would get: "
+            f"pip install {_RUNTIME}"
+        ) from err
 
 
 def make_environment(
