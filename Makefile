@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
+DEMO_MODEL := mobilenetv2-a35-64px# what the recipe `drawn` makes
+DEMO_RESULT := $(DEMO)/bench-$(shell date -u +%Y%m%dT%H%M%SZ).json
 
 .PHONY: install demo test lint check format clean
 
@@ -12,10 +14,12 @@ DEMO := runs/demo
 
 install: .venv/installed
 
-demo: install  ## the whole job on drawn faces: train, prune, int8, export, then the table
+demo: install  ## the whole job on drawn faces: train, prune, int8, export, the table, the page
 	$(BIN)/edgeface compress --out $(DEMO) --calibration $(DEMO)/calibration --overwrite
-	$(BIN)/edgeface bench $(DEMO) --repeats 2 --min-duration-s 5 \
-		--json $(DEMO)/bench-$$(date -u +%Y%m%dT%H%M%SZ).json
+	$(BIN)/edgeface bench $(DEMO) --repeats 2 --min-duration-s 5 --json $(DEMO_RESULT)
+	$(BIN)/edgeface report --html $(DEMO)/page.html --results $(DEMO_RESULT) --exported $(DEMO) \
+		--before $(DEMO)/$(DEMO_MODEL)-float32.tflite --after $(DEMO)/$(DEMO_MODEL)-p30-int8.tflite
+	@echo "open this in a browser: file://$(abspath $(DEMO)/page.html)"
 
 test: install  ## all tests; those that need the real faces skip where they are absent
 	$(BIN)/python -m pytest

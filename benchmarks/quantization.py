@@ -224,6 +224,7 @@ def measure_path(setting: Setting, manifest: Manifest, plan: QuantizePlan) -> Sp
         quality_of(
             predicted,
             setting.faces,
+            setting.heads,
             data=manifest.label,
             split="validation",
             manifest_sha256=manifest.sha256,

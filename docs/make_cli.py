@@ -18,6 +18,29 @@ from edgeface.cli import app
 PAGE = Path(__file__).with_name("cli.md")
 _COLUMNS = 96  # chosen: what fits beside the margins of a page
 
+_TALK = """\
+Data go to stdout, talk and progress to stderr. Exit status 0; 1 for an error, in one line; 2 for
+usage and configuration; 130 where Ctrl-C ended it, 143 where SIGTERM did.
+
+How it talks is said before the command. `edgeface --quiet compress` shows errors only.
+`edgeface --log-json compress` writes one JSON object a line to stderr, each with `event` and
+`time_utc`:
+
+| event | besides |
+| --- | --- |
+| `say` | `text` |
+| `start`, `progress`, `end` | `label`, `done`, `total`, `note`, `seconds_left` |
+| `error` | `text`, `exit_status` |
+
+`label` names a stage, `seconds_left` is null while unknown, and a stage has at most one `progress`
+a second.
+
+With either of them, what libraries write to stderr by themselves is dropped.
+
+Ctrl-C and SIGTERM leave no half-written file and no process behind. `train`, `compress`,
+`data fetch` and `bench` on a device by SSH keep what was finished: the same command again goes on.
+For `live` Ctrl-C is the usual end: it prints its table, and the exit status is 0."""
+
 
 def cli_page() -> str:
     """Write the help of every command as Markdown, ending in a newline."""
@@ -26,8 +49,7 @@ def cli_page() -> str:
     parts = [
         "# Commands",
         "Made from the commands themselves by `python docs/make_cli.py`; do not edit.",
-        "Data go to stdout, talk and progress to stderr. Exit status 0; 1 for an error, in one "
-        "line; 2 for usage and configuration.",
+        _TALK,
         "\n".join(links),
         *(f"## {name}\n\n```text\n{text}\n```" for name, text in commands),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,14 @@ settings.load_profile("edgeface")
 def pytest_report_header(config: pytest.Config) -> str:
     packages = ("numpy", "opencv-python-headless", "ai-edge-litert", "tensorflow", "tf-keras")
     return "versions: " + ", ".join(f"{name} {version(name)}" for name in packages)
+
+
+@pytest.fixture(autouse=True)
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell that starts pytest in the background has it, and all it starts, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -329,6 +330,70 @@ def test_wrong_usage_ends_with_2_and_points_to_the_help(
     assert "--help" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("frobnicate",), "usage: No such command 'frobnicate'."),
+        (("compress", "--speed", "3"), "usage: No such option: --speed"),
+        ((), "usage: Missing command."),
+        (("bench", "none.tflite"), "none.tflite: no such model"),
+    ],
+)
+def test_the_options_before_the_command_rule_over_its_errors(
+    arguments: tuple[str, ...], text: str, run: Run
+) -> None:
+    quiet = run("--quiet", *arguments)
+    assert quiet.out == ""
+    assert quiet.err.startswith(f"edgeface: {text}")
+    assert quiet.err.count("\n") == 1
+    logged = run("--log-json", *arguments)
+    event = json.loads(logged.err)
+    assert (logged.status, logged.out) == (quiet.status, "")
+    assert (event["event"], event["exit_status"]) == ("error", quiet.status)
+    assert f"edgeface: {event['text']}\n" == quiet.err
+
+
+def test_quiet_and_json_lines_are_not_for_one_run(run: Run) -> None:
+    ended = run("-q", "--log-json", "models")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "edgeface: --quiet: with --log-json, expected one of them\n"
+
+
+def test_talk_is_dropped_or_made_json_and_data_stay(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    talk = run("models", "none").err
+    assert talk.startswith("none: holds no .tflite")
+    quiet = run("-q", "models", "none")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+    event = json.loads(run("--log-json", "models", "none").err)
+    assert (event["event"], event["text"]) == ("say", talk.rstrip("\n"))
+
+
+@pytest.mark.usefixtures("stand_in_model")
+def test_predictions_are_the_same_however_the_talk_goes(
+    run: Run, three_pictures: list[str]
+) -> None:
+    predict = ("predict", "m.tflite", three_pictures[0], "--no-detect", "--json")
+    expected = run(*predict).out
+    for option in ("--quiet", "--log-json"):
+        ended = run(option, *predict)
+        assert (ended.status, ended.out, ended.err) == (0, expected, "")
+
+
+def test_stopped_is_one_line_in_the_way_that_was_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("edgeface.report.models_table.list_models", interrupt)
+    for option in ((), ("--quiet",)):
+        ended = run(*option, "models", "none")
+        assert (ended.status, ended.out, ended.err) == (143, "", "edgeface: stopped\n")
+    event = json.loads(run("--log-json", "models", "none").err)
+    assert (event["event"], event["text"], event["exit_status"]) == ("error", "stopped", 143)
+
+
 @pytest.fixture
 def stand_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that takes the mean of a picture for the age."""
@@ -341,7 +406,8 @@ def stand_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def predict_faces(predictor: Any, images: list[Any]) -> dict[str, Any]:
         assert predictor.contract is contract
-        return {"age": [image.mean() for image in images], "gender": [0.75 for _ in images]}
+        means = np.array([image.mean() for image in images])
+        return {"age": means, "gender": np.full(len(images), 0.75)}
 
     monkeypatch.setattr("edgeface.runtime.artifact.load_artifact", lambda path: path)
     monkeypatch.setattr(

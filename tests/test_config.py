@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -26,6 +26,7 @@ from edgeface.config import (
 from edgeface.data.drawn import MAX_SIDE_PX, MIN_SIDE_PX
 from edgeface.errors import ConfigError
 from edgeface.records import from_mapping, to_mapping
+from edgeface.training_specs import Backbone
 
 ratios = st.floats(0, 1, exclude_max=True)
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
@@ -100,11 +101,26 @@ def problems_of(name_or_path: str) -> tuple[str, ...]:
 
 def test_shipped_recipes_are_those_of_the_folder() -> None:
     assert shipped_recipes() == (
+        "age-decades-cnn",
+        "celeba-googlenet",
+        "celeba-resnet18",
+        "celeba-resnet50",
+        "celeba-resnet50-3way",
+        "celeba-vgg19",
+        "cnn3",
+        "cnn3-wide-dropout",
+        "cnn4",
+        "cnn5",
         "drawn",
+        "expression-age-gender",
+        "expression-cnn",
+        "eyes-inceptionv3",
+        "eyes-mobilenetv2",
         "face-teacher",
+        "gender-cnn",
         "mobilenetv2",
         "vgg16",
-        "vgg16-published",
+        "vgg16-utkface",
     )
 
 
@@ -113,23 +129,23 @@ def test_every_shipped_recipe_loads_and_says_what_its_file_says(name: str) -> No
     recipe = load_recipe(name)
     text = (resources.files("edgeface") / "recipes" / f"{name}.toml").read_text("utf-8")
 
-    def check(record: Any, mapping: dict[str, Any]) -> None:
+    def check(record: dict[str, Any], mapping: dict[str, Any]) -> None:
         for key, value in mapping.items():
-            found = getattr(record, key)
+            found = record[key]
             if isinstance(value, dict):
                 check(found, value)
             else:
-                assert found == value, key
+                assert (list(found) if isinstance(value, list) else found) == value, key
 
-    check(recipe, tomllib.loads(text))
+    check(to_mapping(recipe), tomllib.loads(text))
     assert recipe.description, "says what it is for"
 
 
 def test_the_published_baseline_is_what_was_published() -> None:
     """docs/seeds.md, S0; it names no dropout ratio."""
-    recipe = load_recipe("vgg16-published")
+    recipe = load_recipe("vgg16-utkface")
     assert recipe.model == ModelSpec(
-        backbone="vgg16", side_px=128, age_head="regression", dropout_ratio=0.5
+        backbone="vgg16", side_px=128, age_head="regression", branch_units=256, dropout_ratio=0.5
     )
     train = recipe.train
     assert (train.optimizer, train.learning_rate, train.schedule) == ("adam", 1e-5, "constant")
@@ -146,8 +162,128 @@ def test_the_published_baseline_is_what_was_published() -> None:
 
 
 def test_both_baselines_are_one_network() -> None:
-    published, ours = load_recipe("vgg16-published").model, load_recipe("vgg16").model
+    published, ours = load_recipe("vgg16-utkface").model, load_recipe("vgg16").model
     assert replace(published, age_head="expectation") == ours
+
+
+NO_AUGMENTATION = AugmentSpec(
+    flip=False, scale_ratio=0, shift_ratio=0, rotate_degrees=0, light_ratio=0
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "branch_units", "dropout_ratio", "batch_size"),
+    [
+        ("cnn3", "cnn3", 256, 0.3, 32),
+        ("cnn3-wide-dropout", "cnn3", 512, 0.5, 128),
+        ("cnn4", "cnn4", 512, 0.3, 64),
+        ("cnn5", "cnn5", 512, 0.3, 32),
+    ],
+)
+def test_the_four_own_networks_are_as_published(
+    name: str, backbone: Any, branch_units: int, dropout_ratio: float, batch_size: int
+) -> None:
+    """docs/seeds.md, S4; it names no learning rate."""
+    recipe = load_recipe(name)
+    assert (recipe.data.validation_ratio, recipe.data.test_ratio) == (0.2, 0.2)
+    assert recipe.model == ModelSpec(
+        backbone=backbone,
+        side_px=128,
+        colour="grey",
+        age_head="regression",
+        age_activation="relu",
+        branch_units=branch_units,
+        dropout_ratio=dropout_ratio,
+        weights="none",
+    )
+    assert recipe.train == TrainSpec(
+        epochs=12,
+        batch_size=batch_size,
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="constant",
+        label_smoothing_ratio=0,
+        age_weight=1,
+        augment=NO_AUGMENTATION,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "learning_rate", "frozen"),
+    [
+        ("celeba-resnet50", "resnet50", 1e-3, False),
+        ("celeba-resnet18", "resnet18", 1e-3, False),
+        ("celeba-googlenet", "googlenet", 1e-3, False),
+        ("celeba-vgg19", "vgg19", 2e-4, True),
+    ],
+)
+def test_the_four_of_celeba_are_as_published(
+    name: str, backbone: str, learning_rate: float, frozen: bool
+) -> None:
+    """docs/seeds.md, S1: 10 or 20 epochs, of which the best is kept here."""
+    recipe = load_recipe(name)
+    assert (recipe.model.backbone, recipe.model.side_px) == (backbone, 224)
+    assert recipe.model.heads == ("gender",)
+    assert recipe.data.test_ratio == 0.2
+    assert recipe.train == TrainSpec(
+        epochs=20,
+        batch_size=32,
+        optimizer="adam",
+        learning_rate=learning_rate,
+        schedule="constant",
+        label_smoothing_ratio=0,
+        freeze_backbone=frozen,
+        augment=NO_AUGMENTATION,
+    )
+
+
+@pytest.mark.parametrize("name", ["eyes-inceptionv3", "eyes-mobilenetv2"])
+def test_the_two_of_the_eyes_are_as_published(name: str) -> None:
+    """docs/seeds.md, S2."""
+    recipe = load_recipe(name)
+    assert recipe.model.backbone == name.removeprefix("eyes-")
+    assert (recipe.model.colour, recipe.model.heads) == ("grey", ("gender",))
+    assert (recipe.data.test_ratio, recipe.train.epochs) == (0.2, 30)
+
+
+def test_the_three_tasks_are_one_network_or_three() -> None:
+    """docs/seeds.md, S3: seven expressions, eleven decades, gender."""
+    one = load_recipe("expression-age-gender").model
+    three = [load_recipe(n).model for n in ("gender-cnn", "age-decades-cnn", "expression-cnn")]
+    assert one.heads == tuple(head for each in three for head in each.heads)
+    assert [each.age_head for each in three][1] == "decades"
+    assert one.classes == three[2].classes
+    assert len(one.classes["expression"]) == 7
+    for name in ("expression-age-gender", "expression-cnn"):
+        assert load_recipe(name).train.balance == ("expression",), "no class is never predicted"
+
+
+def test_each_published_system_has_its_recipes() -> None:
+    """The issue names them; the others are edgeface's own."""
+    of_system: dict[str, set[str]] = {}
+    for name in shipped_recipes():
+        of_system.setdefault(load_recipe(name).system, set()).add(name)
+    assert of_system == {
+        "": {"drawn", "face-teacher", "mobilenetv2", "vgg16"},
+        "S0": {"vgg16-utkface"},
+        "S1": {f"celeba-{of}" for of in ("googlenet", "resnet18", "resnet50", "vgg19")}
+        | {"celeba-resnet50-3way"},
+        "S2": {"eyes-inceptionv3", "eyes-mobilenetv2"},
+        "S3": {"age-decades-cnn", "expression-age-gender", "expression-cnn", "gender-cnn"},
+        "S4": {"cnn3", "cnn3-wide-dropout", "cnn4", "cnn5"},
+    }
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_can_be_done_as_a_whole(name: str) -> None:
+    """A regression head has no distribution to learn from; frozen random features teach nothing."""
+    recipe = load_recipe(name)
+    if "age" in recipe.model.heads and recipe.model.age_head == "regression":
+        assert not recipe.prune.cuts or recipe.prune.fine_tune.distill_ratio == 0
+    if recipe.train.freeze_backbone:
+        assert recipe.model.weights != "none"
+    if recipe.prune.cuts:
+        assert recipe.prune.fine_tune.balance == recipe.train.balance
 
 
 def test_the_recipe_for_everybody_needs_neither_network_nor_pretrained_weights() -> None:
@@ -210,8 +346,8 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
         "sead: unknown key, expected one of " + ", ".join(field.name for field in fields(Recipe)),
         "data.test_ratio: found 'a fifth' (str), expected float",
         "data.drawn_count is 49, expected 50 or more",
-        "model.backbone: found 'mobilenetv3', expected one of 'mobilenetv1', 'mobilenetv2', "
-        "'vgg16'",
+        "model.backbone: found 'mobilenetv3', expected one of "
+        + ", ".join(repr(name) for name in get_args(Backbone)),
         "model.width_ratio is 3.0, expected 0.1 to 2",
         "model.side_px is 100, expected a multiple of 32 from 32 to 512",
         "train.augmnt: unknown key, expected one of "
@@ -308,8 +444,7 @@ def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> No
         for given_name in (name, str(tmp_path / name)):
             (found,) = problems_of(given_name)
             assert found == (
-                "not found; give the path of a .toml file or one of drawn, face-teacher, "
-                "mobilenetv2, vgg16, vgg16-published"
+                "not found; give the path of a .toml file or one of " + ", ".join(shipped_recipes())
             )
     (found,) = problems_of("r" * 300 + ".toml")  # longer than a file name can be
     assert found.startswith("cannot be read: ")

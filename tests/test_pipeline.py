@@ -312,7 +312,7 @@ def test_the_manifest_of_other_models_is_not_replaced_unasked(
     assert contents(folder / "out") == before
 
 
-def test_a_test_split_without_an_age_is_refused_before_training(
+def test_a_test_split_without_labels_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_to_train(monkeypatch)
@@ -325,14 +325,15 @@ def test_a_test_split_without_an_age_is_refused_before_training(
         assert cv2.imwrite(str(tmp_path / "faces" / name), picture)
         lines.append(f"{name},{'' if split == 'test' else 20 + i},{i % 2},{split}")
     (tmp_path / "faces" / "labels.csv").write_text("\n".join(lines))
-    (tmp_path / "tiny.toml").write_text(RECIPE.format(seed=1))
+    recipe = RECIPE.format(seed=1).replace("[model]", '[model]\nheads = ["age"]')
+    (tmp_path / "tiny.toml").write_text(recipe)
     ran = edgeface(
         *("compress", "--data", tmp_path / "faces", "--recipe", tmp_path / "tiny.toml"),
         *("--out", tmp_path / "out", "--calibration", tmp_path / "calibration"),
     )
     assert ran.status == 1
     last = ran.stderr.splitlines()[-1]
-    assert "test images has an exact age, expected at least one" in last
+    assert "none of 12 test images has a label of age (an age must be exact)" in last
     assert contents(tmp_path / "out") == {}
 
 

@@ -24,7 +24,7 @@ from edgeface.config import (
 from edgeface.errors import ModelError
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, write_model
-from edgeface.outputs import BASELINE, artifact_paths
+from edgeface.outputs import BASELINE, artifact_paths, baseline_of
 from edgeface.stages import open_manifest, open_run, pruned_in_words, start_stage, tags_of
 from edgeface.types import SilentReporter
 
@@ -61,6 +61,14 @@ def test_a_vgg16_is_its_own_baseline(tmp_path: Path) -> None:
     vgg16 = Recipe(model=BASELINE, prune=PruneSpec(pruning_ratio=0))
     assert "baseline" not in artifact_paths(tmp_path, vgg16)
     assert artifact_paths(tmp_path, RECIPE)["baseline"].stem == "vgg16-a100-128px-float32"
+
+
+def test_the_baseline_has_the_heads_of_the_model_beside_it() -> None:
+    model = ModelSpec(heads=("mood", "age"), classes={"mood": ("calm", "glad", "sad")})
+    found = baseline_of(model)
+    assert (found.heads, found.classes, found.backbone) == (model.heads, model.classes, "vgg16")
+    assert (found.branch_units, found.age_head, found.side_px) == (256, "regression", 128)
+    assert baseline_of(ModelSpec()) == BASELINE
 
 
 def saved(path: Path, manifest_sha256: str, pruning_ratio: float = 0.0) -> Path:

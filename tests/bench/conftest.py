@@ -1,4 +1,4 @@
-"""A real `.tflite` with two heads whose outputs are plain arithmetic, built without TensorFlow."""
+"""A real `.tflite` whose heads' outputs are plain arithmetic, built without TensorFlow."""
 
 from __future__ import annotations
 
@@ -27,10 +27,23 @@ from edgeface.types import (
 MakeArtifact = Callable[..., Artifact]
 
 
-def tiny_tflite(side_px: int) -> bytes:
-    """Mean colour, then two linear outputs.
+# Head to its weights [units, 3] and biases [units].
+LINEAR: dict[str, tuple[list[list[float]], list[float]]] = {
+    "gender": ([[1, 0, 0]], [-100]),
+    "age": ([[0, 0.5, 0]], [1]),
+    "tint": ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]),
+}
+HEADS = {
+    "gender": HeadSpec(name="gender", kind="binary", tensor="gender", classes=("male", "female")),
+    "age": HeadSpec(name="age", kind="regression", tensor="age", unit="years"),
+    "tint": HeadSpec(name="tint", kind="classes", tensor="tint", classes=("red", "green", "blue")),
+}
 
-    gender logit = mean red - 100, age = mean green / 2 + 1.
+
+def tiny_tflite(side_px: int, names: tuple[str, ...] = ("gender", "age")) -> bytes:
+    """Mean colour, then linear outputs.
+
+    gender logit = mean red - 100, age = mean green / 2 + 1, tint logits = the mean colour.
     """
     model = schema.ModelT()
     model.version = 3
@@ -75,13 +88,14 @@ def tiny_tflite(side_px: int) -> bytes:
             0, [image, axes], colour, schema.BuiltinOptions.ReducerOptions, schema.ReducerOptionsT()
         )
     ]
-    for name, weights, bias in (("gender", (1, 0, 0), -100), ("age", (0, 0.5, 0), 1)):
+    for name, (weights, biases) in ((name, LINEAR[name]) for name in names):
+        units = len(biases)
         inputs = [
             colour,
-            tensor(f"{name}_weights", [1, 3], float32, floats(*weights)),
-            tensor(f"{name}_bias", [1], float32, floats(bias)),
+            tensor(f"{name}_weights", [units, 3], float32, floats(*np.ravel(weights))),
+            tensor(f"{name}_bias", [units], float32, floats(*biases)),
         ]
-        heads.append(tensor(name, [1, 1], float32))
+        heads.append(tensor(name, [1, units], float32))
         kind = schema.BuiltinOptions.FullyConnectedOptions
         graph.operators.append(
             operator(1, inputs, heads[-1], kind, schema.FullyConnectedOptionsT())
@@ -97,12 +111,19 @@ def tiny_tflite(side_px: int) -> bytes:
 def make_artifact(tmp_path: Path) -> MakeArtifact:
     """Writes a tiny model and its sidecar, and loads them."""
 
-    def make(name: str, *, side_px: int = 32, trained: bool = True) -> Artifact:
-        content = tiny_tflite(side_px)
+    def make(
+        name: str,
+        *,
+        side_px: int = 32,
+        trained: bool = True,
+        heads: tuple[str, ...] = ("gender", "age"),
+    ) -> Artifact:
+        content = tiny_tflite(side_px, heads)
         path = tmp_path / f"{name}.tflite"
         path.write_bytes(content)
         outputs = tuple(
-            TensorSpec(name=head, shape=(1, 1), dtype="float32") for head in ("gender", "age")
+            TensorSpec(name=head, shape=(1, len(LINEAR[head][1])), dtype="float32")
+            for head in heads
         )
         sidecar = Sidecar(
             schema_version=SIDECAR_SCHEMA_VERSION,
@@ -115,12 +136,7 @@ def make_artifact(tmp_path: Path) -> MakeArtifact:
                 image=ImageSpec(side_px=side_px),
                 input=TensorSpec(name="image", shape=(1, side_px, side_px, 3), dtype="float32"),
                 outputs=outputs,
-                heads=(
-                    HeadSpec(
-                        name="gender", kind="binary", tensor="gender", classes=("male", "female")
-                    ),
-                    HeadSpec(name="age", kind="regression", tensor="age", unit="years"),
-                ),
+                heads=tuple(HEADS[head] for head in heads),
             ),
             golden=(),
             provenance=Provenance(

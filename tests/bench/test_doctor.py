@@ -41,7 +41,7 @@ def picture(number: int) -> NDArray[np.uint8]:
     return np.asarray(patches + rng.integers(0, 80, (37, 37, 3), dtype=np.uint8), np.uint8)
 
 
-def cases(count: int, **labels: list[int]) -> tuple[Case, ...]:
+def cases(count: int, **labels: list[Any]) -> tuple[Case, ...]:
     return tuple(
         Case(
             name=f"{i}.png",
@@ -165,20 +165,20 @@ def test_failing_golden_vectors_come_first(artifact: Artifact) -> None:
     assert all(each.distance is None and each.same_ratio is None for each in good.trials)
 
 
-def swapped_labels(count: int) -> list[int]:
+def swapped_labels(count: int) -> list[dict[str, str]]:
     """Genders that are right if the colours are swapped."""
     said = theirs(lambda rgb: area(rgb)[..., ::-1], count)
-    return [int(said[f"{i}.png"]["gender"] >= 0.5) for i in range(count)]
+    female = [said[f"{i}.png"]["gender"] >= 0.5 for i in range(count)]
+    return [{"gender": "female" if each else "male"} for each in female]
 
 
 def test_labels_that_a_mistake_fits_better_name_it(artifact: Artifact) -> None:
-    labelled = cases(60, gender=swapped_labels(60))
+    labelled = cases(60, classes=swapped_labels(60))
     found = diagnose(artifact, labelled, detector=None, theirs=None, reporter=SilentReporter())
     assert found.labelled == 60
-    by_name = {each.name: each.gender_accuracy_ratio for each in found.trials}
+    by_name = {each.name: each.figures["gender"] for each in found.trials}
     assert by_name["colours swapped (BGR)"] == 1
     right = by_name[RIGHT]
-    assert right is not None
     # the sign test: each face that the right way gets wrong is better swapped, none is worse
     wrong = round(60 * (1 - right))
     assert 2 * 0.5**wrong < 0.05 / len(found.trials)
@@ -188,7 +188,7 @@ def test_labels_that_a_mistake_fits_better_name_it(artifact: Artifact) -> None:
 
 
 def test_few_labels_prove_nothing(artifact: Artifact) -> None:
-    labelled = cases(4, gender=swapped_labels(4))
+    labelled = cases(4, classes=swapped_labels(4))
     found = diagnose(artifact, labelled, detector=None, theirs=None, reporter=SilentReporter())
     assert "nothing tried fits them significantly better" in found.verdict[1]
 
@@ -202,9 +202,62 @@ def test_ages_are_measured_too(artifact: Artifact) -> None:
         theirs=None,
         reporter=SilentReporter(),
     )
-    assert found.trials[0].age_mae_years == pytest.approx(2, abs=0.55)  # rounded to whole years
-    assert found.trials[0].gender_accuracy_ratio is None
+    assert found.trials[0].figures.keys() == {"age"}
+    assert found.trials[0].figures["age"] == pytest.approx(2, abs=0.55)  # rounded to whole years
     assert found.verdict[1].startswith("labels, age: ")
+
+
+MOODS = ("calm", "glad", "sad", "angry", "afraid")
+
+
+@pytest.fixture
+def moody(artifact: Artifact) -> Artifact:
+    """The same file read otherwise: its five age logits are those of five moods."""
+    contract = artifact.sidecar.contract
+    age, gender = contract.heads
+    mood = replace(age, name="mood", kind="classes", classes=MOODS, bins=(), unit="")
+    sidecar = replace(artifact.sidecar, contract=replace(contract, heads=(mood, gender)))
+    return replace(artifact, sidecar=sidecar)
+
+
+def moods(pipeline: Pipeline, count: int) -> dict[str, dict[str, tuple[float, ...]]]:
+    model = dense_model(seed=3)
+    said = {}
+    for i in range(count):
+        weights = np.exp(model.kernels["age"] @ pipeline(picture(i)).ravel() + model.biases["age"])
+        said[f"{i}.png"] = {"mood": tuple(map(float, (weights / weights.sum()).round(4)))}
+    return said
+
+
+def test_several_classes_are_held_against_theirs_by_total_variation(moody: Artifact) -> None:
+    def swapped(rgb: NDArray[np.uint8]) -> NDArray[Any]:
+        return area(rgb)[..., ::-1]
+
+    found = diagnose(
+        moody, cases(6), detector=None, theirs=moods(swapped, 6), reporter=SilentReporter()
+    )
+    assert found.explained_by == ("colours swapped (BGR)",)
+    right, wrong = (moods(each, 6) for each in (area, swapped))
+    away = [
+        sum(abs(a - b) for a, b in zip(right[name]["mood"], wrong[name]["mood"], strict=True)) / 2
+        for name in right
+    ]
+    by_name = {each.name: each for each in found.trials}
+    assert by_name["colours swapped (BGR)"].change["mood"] == pytest.approx(np.mean(away), abs=5e-4)
+    distance = by_name[RIGHT].distance
+    assert distance == pytest.approx(np.median(away) / 0.02, abs=0.02)
+
+
+def test_classes_are_known_by_name_and_not_by_number(moody: Artifact) -> None:
+    said = moods(area, 4)
+    likeliest = [MOODS[int(np.argmax(said[f"{i}.png"]["mood"]))] for i in range(4)]
+    labels = [{"mood": likeliest[0]}, {"mood": likeliest[1]}, {"mood": "bored"}, {}]
+    found = diagnose(
+        moody, cases(4, classes=labels), detector=None, theirs=None, reporter=SilentReporter()
+    )
+    assert found.labelled == 2, "the model has no such mood as bored"
+    assert found.trials[0].figures == {"mood": 1.0}
+    assert found.verdict[1].startswith("labels, mood: ")
 
 
 class FakeDetector:

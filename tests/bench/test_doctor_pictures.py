@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from edgeface.data.manifest_file import write_manifest
 from edgeface.data.sources import open_data
 from edgeface.errors import DataError
 from edgeface.runtime.artifact import load_artifact
-from edgeface.types import Contract, SilentReporter
+from edgeface.types import Contract, HeadSpec, SilentReporter
 from support.dense_artifact import write_dense_artifact
 
 
@@ -58,7 +59,12 @@ def test_pictures_are_spread_evenly_and_read_late() -> None:
 
 def test_labels_come_from_the_set(faces: Path) -> None:
     cases = labelled_pictures(faces, None, 3, SilentReporter())
-    assert [(case.age_years, case.gender) for case in cases] == [(20, 0), (34, 0), (49, 1)]
+    assert [(case.age_years, case.classes["gender"]) for case in cases] == [
+        (20, "male"),
+        (34, "male"),
+        (49, "female"),
+    ]
+    assert all(case.classes["race"] == "White" for case in cases), "UTKFace's race 0"
     expected = cv2.imread(str(faces / cases[1].name))
     assert expected is not None
     np.testing.assert_array_equal(cases[1].read(), expected[..., ::-1])
@@ -73,7 +79,8 @@ def test_of_a_manifest_the_validation_split_is_taken(faces: Path, tmp_path: Path
     rows = manifest.of_split("validation")
     assert [case.name for case in cases] == [row.id for row in rows]
     assert 3 < len(cases) < 15
-    assert [case.gender for case in cases] == [row.classes["gender"] for row in rows]
+    numbers = [("male", "female").index(case.classes["gender"]) for case in cases]
+    assert numbers == [row.classes["gender"] for row in rows]
     assert cases[0].read().shape == (40, 40, 3)
 
 
@@ -101,6 +108,25 @@ def test_predictions_are_read_by_file_name_and_the_first_face(
         "é.png": {"age": 31.0, "gender": 0.75},
         "d.png": {"age": 40.5},
     }
+
+
+def test_classes_are_read_as_probabilities_in_the_model_s_order(
+    tmp_path: Path, contract: Contract
+) -> None:
+    mood = HeadSpec(name="mood", kind="classes", tensor="age", classes=("calm", "glad", "sad"))
+    moody = replace(contract, heads=(mood,))
+    path = tmp_path / "t.jsonl"
+    face = {"mood": "glad", "p_mood": {"sad": 0.1, "calm": 0.2, "glad": 0.7}}
+    path.write_text(json.dumps({"image": "a.png", "faces": [face]}), "utf-8")
+    assert read_theirs(path, moody) == {"a.png": {"mood": (0.2, 0.7, 0.1)}}
+    for wrong, text in (
+        (0.7, "p_mood is not an object with a number for calm, glad, sad"),
+        ({"calm": 1, "glad": 0}, "p_mood is not an object with a number for calm, glad, sad"),
+        ({"calm": 1, "glad": 0, "sad": "x"}, "p_mood.sad is 'x', expected a number"),
+    ):
+        path.write_text(json.dumps({"image": "a", "faces": [{"p_mood": wrong}]}), "utf-8")
+        with pytest.raises(DataError, match=f"line 1: {text}"):
+            read_theirs(path, moody)
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edgeface.bench import slices
 from edgeface.bench.paired_bootstrap import Resampling
-from edgeface.bench.slices import SliceQuality, sliced_quality
+from edgeface.bench.slices import SliceQuality
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
 from edgeface.data.faces import UNKNOWN, Faces
-from edgeface.model.metrics import quality_metrics
+from edgeface.model.metrics import head_metrics
+from edgeface.types import GENDER_CLASSES, HeadSpec
 
 FEW = Resampling(seed=0, resamples=1000)
+HEADS = (  # age first, as the heads of a model may come
+    HeadSpec(name="age", kind="regression", tensor="age", unit="years"),
+    HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES),
+)
 
 
 def faces(
@@ -32,6 +41,12 @@ def faces(
 
 def says(p_female: list[float], age: list[float]) -> dict[str, NDArray[np.float64]]:
     return {"gender": np.array(p_female), "age": np.array(age)}
+
+
+def sliced_quality(
+    predicted: dict[str, NDArray[np.float64]], labels: Faces, **options: Any
+) -> tuple[SliceQuality, ...]:
+    return slices.sliced_quality(predicted, labels, HEADS, **options)
 
 
 def by_name(found: tuple[SliceQuality, ...]) -> dict[str, SliceQuality]:
@@ -130,13 +145,9 @@ def test_slices_of_a_kind_are_a_division_of_the_faces(
     rows: list[tuple[int, int, int, float, float]],
 ) -> None:
     age, gender, race, p_female, years = map(list, zip(*rows, strict=True))
-    found = sliced_quality(says(p_female, years), faces(age, gender, race), resampling=FEW)
-    whole = {
-        metric.name: metric.value
-        for metric in quality_metrics(
-            p_female=p_female, gender=gender, age_pred=years, age_true=age, resamples=1
-        )
-    }
+    said, labels = says(p_female, years), faces(age, gender, race)
+    found = sliced_quality(said, labels, resampling=FEW)
+    whole = {each.name: each.value for each in head_metrics(HEADS, said, labels, resamples=1)}
     kinds = {each.by for each in found}
     assert kinds == {"age", "gender", "race", "age and gender", "age, gender and race"}
     for kind in kinds:
@@ -149,3 +160,17 @@ def test_slices_of_a_kind_are_a_division_of_the_faces(
                 figure = each.figures[at]
                 if figure.low is not None and figure.high is not None:
                     assert figure.low <= figure.high
+
+
+def test_other_heads_are_sliced_by_the_labels_of_the_faces() -> None:
+    """A model of three moods alone: the faces' ages and genders divide them all the same."""
+    mood = HeadSpec(name="mood", kind="classes", tensor="mood", classes=("calm", "glad", "sad"))
+    labels = faces([25, 25, 35], [0, 1, 1], [0, 0, 0])
+    labels = replace(labels, classes=dict(labels.classes) | {"mood": np.array([0, 1, UNKNOWN])})
+    said = {"mood": np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3], [0.3, 0.3, 0.4]])}
+    found = by_name(slices.sliced_quality(said, labels, (mood,), resampling=FEW))
+    (figure,) = found["20-29"].figures
+    assert (figure.task, figure.name, figure.unit) == ("mood", "accuracy", "ratio")
+    assert (figure.value, figure.n) == (1 / 2, 2)  # the second is glad and called calm
+    assert [each.value for each in found["20-29 female"].figures] == [0.0]
+    assert found["30-39"].figures == ()  # its mood is unknown

@@ -26,10 +26,15 @@ from edgeface.bench.verdict_rule import (
 from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError, DataError, EdgefaceError, ModelError
 from edgeface.records import RecordError, from_mapping, to_mapping
+from edgeface.types import GENDER_CLASSES, HeadSpec
 
 FEW = Resampling(resamples=1000)
 MARGINS = Margins(age_mae_years=0.15, gender_accuracy_pp=0.5)
 TAIL = 0.025
+HEADS = (
+    HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES),
+    HeadSpec(name="age", kind="regression", tensor="age", unit="years"),
+)
 
 
 def faces(
@@ -49,11 +54,11 @@ def faces(
 
 
 def model(name: str, p_female: ArrayLike, age_years: ArrayLike) -> Predictions:
-    return Predictions(
-        name=name,
-        p_female=np.asarray(p_female, np.float64),
-        age_years=np.asarray(age_years, np.float64),
-    )
+    values = {
+        "gender": np.asarray(p_female, np.float64),
+        "age": np.asarray(age_years, np.float64),
+    }
+    return Predictions(name=name, heads=HEADS, values=values)
 
 
 def drawn(n: int, *, seed: int = 0, age: int = 30) -> tuple[Predictions, Faces]:
@@ -66,16 +71,16 @@ def drawn(n: int, *, seed: int = 0, age: int = 30) -> tuple[Predictions, Faces]:
 
 
 def some(m: Predictions, at: NDArray[np.integer[Any]]) -> Predictions:
-    return model(m.name, m.p_female[at], m.age_years[at])
+    return model(m.name, m.values["gender"][at], m.values["age"][at])
 
 
 def flipped(reference: Predictions, labels: Faces, count: int, *, to_wrong: bool) -> Predictions:
     """The same model with `count` answers in gender turned over."""
-    right = (reference.p_female >= 0.5) == labels.class_of("gender")
+    p_female = reference.values["gender"].copy()
+    right = (p_female >= 0.5) == labels.class_of("gender")
     chosen = np.flatnonzero(right == to_wrong)[:count]
-    p_female = reference.p_female.copy()
     p_female[chosen] = 1 - p_female[chosen]
-    return model("int8", p_female, reference.age_years)
+    return model("int8", p_female, reference.values["age"])
 
 
 def task(comparison: Comparison, name: str) -> TaskComparison:
@@ -128,11 +133,12 @@ def test_interval_is_that_of_a_plain_paired_bootstrap_loop() -> None:
         at = rng.integers(n, size=n, dtype=np.int32)
         # each model's own figure on the drawn images; the pairing is that `at` is the same
         mae = [
-            np.abs(m.age_years[at] - labels.age_low_years[at]).mean()
+            np.abs(m.values["age"][at] - labels.age_low_years[at]).mean()
             for m in (candidate, reference)
         ]
         right = [
-            100 * np.mean((m.p_female[at] >= 0.5) == truth[at]) for m in (candidate, reference)
+            100 * np.mean((m.values["gender"][at] >= 0.5) == truth[at])
+            for m in (candidate, reference)
         ]
         age.append(mae[0] - mae[1])
         gender.append(right[0] - right[1])
@@ -190,7 +196,9 @@ def test_intervals_cover_the_true_difference_as_often_as_they_say() -> None:
 def test_copies_widen_the_interval_by_the_root_of_their_number() -> None:
     reference, labels = drawn(200)
     rng = np.random.default_rng(5)
-    candidate = model("int8", reference.p_female, reference.age_years + rng.normal(0, 2, 200))
+    candidate = model(
+        "int8", reference.values["gender"], reference.values["age"] + rng.normal(0, 2, 200)
+    )
     four = np.repeat(np.arange(200), 4)
     copies = some(candidate, four), some(reference, four)
     naive = check(*copies, labels.take(four))
@@ -206,7 +214,7 @@ def test_copies_widen_the_interval_by_the_root_of_their_number() -> None:
 
 def test_pairing_narrows_what_two_separate_intervals_would_leave_open() -> None:
     reference, labels = drawn(800)
-    candidate = model("int8", reference.p_female, reference.age_years + 0.01)
+    candidate = model("int8", reference.values["gender"], reference.values["age"] + 0.01)
     low, high = interval(task(check(candidate, reference, labels), "age").overall)
     assert high - low < 0.002  # +-0.01 years an image; the MAE itself is known to +-0.2 years
 
@@ -265,7 +273,7 @@ def test_which_is_better_needs_six_changed_photographs(
 ) -> None:
     # a sign test of 5 that all went one way: 2 / 2**5 = 0.0625; of 6: 0.031
     found = judge(
-        task="age",
+        in_points=False,
         loss_low=loss,
         loss_high=loss,
         margin=0.15,
@@ -289,7 +297,7 @@ def test_no_loss_seen_is_no_proof_until_a_loss_would_have_shown(
     groups: int, margin: float, tail: float, verdict: str
 ) -> None:
     found = judge(
-        task="gender",
+        in_points=True,
         loss_low=0.0,
         loss_high=0.0,
         margin=margin,
@@ -326,7 +334,7 @@ def test_a_model_is_not_worse_than_itself() -> None:
 def test_a_known_loss_is_worse_and_the_same_gain_is_better() -> None:
     reference, labels = drawn(1000)
     age = np.full(1000, 30.0)
-    off = model("int8", reference.p_female, age + 1.1 * (reference.age_years - age))
+    off = model("int8", reference.values["gender"], age + 1.1 * (reference.values["age"] - age))
     found = task(check(off, reference, labels), "age").overall
     assert found.difference == pytest.approx(0.1 * found.reference)  # about 0.4 years
     assert found.verdict == "worse"
@@ -343,7 +351,9 @@ def test_a_known_loss_is_worse_and_the_same_gain_is_better() -> None:
 def test_a_wider_margin_accepts_what_a_narrow_one_does_not() -> None:
     reference, labels = drawn(1000)
     age = np.full(1000, 30.0)
-    off = model("int8", reference.p_female, age + 1.05 * (reference.age_years - age))  # +0.2 years
+    off = model(
+        "int8", reference.values["gender"], age + 1.05 * (reference.values["age"] - age)
+    )  # +0.2 years
     verdicts = [
         task(check(off, reference, labels, margins=margins), "age").overall.verdict
         for margins in (INT8_MARGINS, ONE_MEGABYTE_MARGINS)
@@ -357,7 +367,7 @@ def test_noise_on_few_images_is_undecided_and_few_images_always_are() -> None:
     assert {each.overall.verdict for each in check(other, reference, labels).tasks} == {"undecided"}
     n = SMALLEST_GROUPS
     small, labels = drawn(n)
-    worse = model("int8", 1 - small.p_female, small.age_years + 40)
+    worse = model("int8", 1 - small.values["gender"], small.values["age"] + 40)
     assert {each.overall.verdict for each in check(worse, small, labels).tasks} == {"worse"}
     at = np.arange(n - 1)
     found = check(some(worse, at), some(small, at), labels.take(at))
@@ -393,7 +403,7 @@ def test_a_task_without_labels_is_left_out_and_none_at_all_is_an_error() -> None
     assert only_age.tasks[0].slices == ()
     only_gender = check(reference, reference, faces(labels.class_of("gender"), unknown))
     assert [each.task for each in only_gender.tasks] == ["gender"]
-    with pytest.raises(BenchmarkError, match="none of 40 faces has a gender or an exact age"):
+    with pytest.raises(BenchmarkError, match="none of 40 faces has a label of age, gender"):
         check(reference, reference, faces(unknown, unknown))
 
 
@@ -510,9 +520,9 @@ def test_chance_names_a_worst_slice_but_seldom_calls_it_worse() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"p_female": np.zeros(39)}, BenchmarkError, r"p_female of int8 has shape \(39,\)"),
-        ({"age_years": np.zeros((40, 1))}, BenchmarkError, r"age_years .* expected \(40,\)"),
-        ({"p_female": np.full(40, 1.01)}, ModelError, "p_female of image 0 by int8 is 1.01"),
+        ({"p_female": np.zeros(39)}, BenchmarkError, r"gender of int8 has shape \(39,\)"),
+        ({"age_years": np.zeros((40, 1))}, BenchmarkError, r"age of .* expected \(40,\)"),
+        ({"p_female": np.full(40, 1.01)}, ModelError, "gender of image 0 by int8 is 1.01"),
         ({"p_female": np.full(40, -0.01)}, ModelError, "expected a number from 0 to 1"),
         ({"age_years": np.r_[np.zeros(7), np.nan, np.zeros(32)]}, ModelError, "image 7 .* nan"),
         ({"age_years": np.full(40, np.inf)}, ModelError, "is inf"),
@@ -526,7 +536,8 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
 ) -> None:
     reference, labels = drawn(40)
     bad: dict[str, NDArray[np.float64]] = {
-        name: options.pop(name, getattr(reference, name)) for name in ("p_female", "age_years")
+        name: options.pop(name, reference.values[head])
+        for name, head in (("p_female", "gender"), ("age_years", "age"))
     }
     with pytest.raises(error, match=words) as caught:
         check(model("int8", **bad), reference, options.pop("labels", labels), **options)
@@ -559,6 +570,11 @@ def test_a_record_comes_back_from_json_as_it_was() -> None:
             Margins,
             {"age_mae_years": math.nan, "gender_accuracy_pp": 1.0},
             "age_mae_years: found nan",
+        ),
+        (
+            Margins,
+            {"age_mae_years": 0.1, "gender_accuracy_pp": 1.0, "class_accuracy_pp": 0.0},
+            "class_accuracy_pp: found 0",
         ),
         (Resampling, {"seed": -1}, "seed: found -1, expected 0 or more"),
         (Resampling, {"resamples": 999}, "resamples: found 999, expected 1000 or more"),

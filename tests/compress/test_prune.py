@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgeface.config import ModelSpec
 from edgeface.errors import CompressionError
 from edgeface.model.networks import build_model
 from edgeface.model.profile import profile
+from edgeface.outputs import BASELINE
 from edgeface.types import SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
@@ -147,7 +149,7 @@ def test_pruning_twice_is_pruning_the_pruned(model: Any) -> None:
 
 
 def test_vgg16_prunes_with_its_branches() -> None:
-    spec = ModelSpec(backbone="vgg16", side_px=32, weights="none", age_head="regression")
+    spec = replace(BASELINE, side_px=32)
     vgg16 = build_model(spec, seed=0, reporter=SilentReporter())
     smaller, report = prune(vgg16, pruning_ratio=0.5, round_to=8)
     assert len(report.groups) == 13 + 2

@@ -1,4 +1,4 @@
-"""`interval_bins`: an exact age is a normal over the bins, an interval the average of its years."""
+"""Age targets: normals over the bins or shares of decades, an interval the mean of its years."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeface.data.age_targets import interval_bins
+from edgeface.data.age_targets import decade_shares, interval_bins
 from edgeface.errors import DataError
 
 AGE_BINS_YEARS = tuple(float(age) for age in range(101))  # as the heads of `model` have them
+MIDDLES_YEARS = tuple(float(age) for age in range(5, 110, 10))
 Ints = NDArray[np.int64]
 
 
@@ -122,3 +123,67 @@ def test_what_is_no_interval(
 ) -> None:
     with pytest.raises(DataError, match=expected):
         interval_bins(np.array(low), np.array(high), bins, sigma)
+
+
+def decades(low: int, high: int) -> list[float]:
+    (row,) = decade_shares(ages(low), ages(high), MIDDLES_YEARS)
+    return list(map(float, row))
+
+
+@pytest.mark.parametrize(
+    ("year", "decade"), [(0, 0), (9, 0), (10, 1), (59, 5), (99, 9), (100, 10), (109, 10), (120, 10)]
+)
+def test_an_exact_age_is_in_one_decade(year: int, decade: int) -> None:
+    assert decades(year, year) == [float(number == decade) for number in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shares"),
+    [
+        (20, 29, {2: 1.0}),
+        (3, 9, {0: 1.0}),
+        (15, 24, {1: 5 / 10, 2: 5 / 10}),
+        (9, 32, {0: 1 / 24, 1: 10 / 24, 2: 10 / 24, 3: 3 / 24}),
+        (0, 120, {**dict.fromkeys(range(10), 10 / 101), 10: 1 / 101}),
+        # FairFace's last bin: no decade more than another, and hardly anybody is a hundred
+        (70, 120, {7: 10 / 31, 8: 10 / 31, 9: 10 / 31, 10: 1 / 31}),
+        (98, 104, {9: 2 / 3, 10: 1 / 3}),
+        (100, 120, {10: 1.0}),
+        (111, 115, {10: 1.0}),
+    ],
+)
+def test_an_interval_is_shared_out_by_its_years(
+    low: int, high: int, shares: dict[int, float]
+) -> None:
+    expected = [shares.get(decade, 0.0) for decade in range(11)]
+    np.testing.assert_allclose(decades(low, high), expected, rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=1, max_size=6),
+    last=st.sampled_from([5.0, 65.0, 105.0]),
+)
+def test_decades_by_loops(pairs: list[tuple[int, int]], last: float) -> None:
+    middles = tuple(np.arange(5.0, last + 1, 10).tolist())
+    low = ages(*(min(pair) for pair in pairs))
+    high = ages(*(max(pair) for pair in pairs))
+    found = decade_shares(low, high, middles)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    for row, start, end in zip(found, low, high, strict=True):
+        years = [year for year in range(start, end + 1) if year <= last - 5] or [int(start)]
+        nearest = [min(year // 10, len(middles) - 1) for year in years]
+        expected = [nearest.count(number) / len(years) for number in range(len(middles))]
+        np.testing.assert_allclose(row, expected, rtol=1e-12)
+
+
+def test_no_intervals_have_no_decades() -> None:
+    assert decade_shares(ages(), ages(), MIDDLES_YEARS).shape == (0, 11)
+
+
+def test_what_is_no_interval_has_no_decade() -> None:
+    with pytest.raises(DataError, match="age interval 1: found -1 to -1 years, expected whole"):
+        decade_shares(ages(20, -1), ages(29, -1), MIDDLES_YEARS)
+    with pytest.raises(DataError, match="rising centres"):
+        decade_shares(ages(20), ages(20), (15.0, 5.0))

@@ -52,11 +52,32 @@ def test_ages_are_grouped_by_the_decade_of_the_middle() -> None:
     np.testing.assert_allclose(found, [1 / 9, 1 / 9, 1 / 9, 1 / 6, 1 / 6, 1 / 3], rtol=1e-12)
 
 
-def test_the_unknown_are_a_group_of_their_own() -> None:
-    found = weights_of(faces_of([None, None, 3, 33]), ("age",), 1.0)
-    np.testing.assert_allclose(found, [1 / 6, 1 / 6, 1 / 3, 1 / 3], rtol=1e-12)
-    found = weights_of(faces_of([1] * 4, gender=[0, 0, UNKNOWN, 0]), ("gender",), 1.0)
-    np.testing.assert_allclose(found, [1 / 6, 1 / 6, 1 / 2, 1 / 6], rtol=1e-12)
+def test_faces_without_the_label_are_drawn_as_often_as_without_balance() -> None:
+    """Half of the faces have no age: half of the draws are theirs; the other half is balanced."""
+    ages: list[int | tuple[int, int] | None] = [None, None, None, None, 3, 3, 3, 33]
+    found = weights_of(faces_of(ages), ("age",), 1.0)
+    np.testing.assert_allclose(found, [1 / 8] * 4 + [1 / 12] * 3 + [1 / 4], rtol=1e-12)
+
+
+def test_a_rare_class_of_one_set_takes_nothing_from_another_set() -> None:
+    """As FER2013 with UTKFace: 10 of 30 faces have no expression, and 10 of 30 draws are theirs."""
+    expression = [UNKNOWN] * 10 + [0] * 16 + [1] * 4
+    for power in (0.0, 0.5, 1.0):
+        found = weights_of(faces_of([20] * 30, expression=expression), ("expression",), power)
+        np.testing.assert_allclose(found[:10], 1 / 30, rtol=1e-12)
+        shares = found[10:26].sum(), found[26:].sum()
+        # of the other two thirds: 16 ** (1 - power) to 4 ** (1 - power)
+        ratio = (16 / 4) ** (1 - power)
+        np.testing.assert_allclose(shares, [2 / 3 * ratio / (ratio + 1), 2 / 3 / (ratio + 1)])
+
+
+def test_each_face_is_balanced_by_the_labels_that_it_has() -> None:
+    """Ages of one set and moods of another, a third of the draws each, and no label at all."""
+    ages: list[int | tuple[int, int] | None] = [5, 5, 5, 85] + [None] * 8
+    mood = [UNKNOWN] * 4 + [0, 0, 0, 1] + [UNKNOWN] * 4
+    found = weights_of(faces_of(ages, mood=mood), ("age", "mood"), 1.0)
+    each = [1 / 18] * 3 + [1 / 6]  # a third: half of it to three faces, half to one
+    np.testing.assert_allclose(found, each + each + [1 / 12] * 4, rtol=1e-12)
 
 
 def test_labels_make_groups_together() -> None:
@@ -77,10 +98,12 @@ def test_a_groups_share_grows_with_its_size_to_one_minus_the_power(
 ) -> None:
     found = weights_of(faces_of([None] * len(labels), mood=labels), ("mood",), power)
     at = np.array(labels)
-    groups, sizes = np.unique(at, return_counts=True)
+    known = at != UNKNOWN
+    np.testing.assert_allclose(found[~known], 1 / len(at), rtol=1e-9)
+    groups, sizes = np.unique(at[known], return_counts=True)
     shares = np.array([found[at == group].sum() for group in groups])
     scaled = sizes.astype(float) ** (1 - power)
-    np.testing.assert_allclose(shares, scaled / scaled.sum(), rtol=1e-9)
+    np.testing.assert_allclose(shares, known.mean() * scaled / scaled.sum(), rtol=1e-9)
     np.testing.assert_allclose(found.sum(), 1, rtol=1e-9)
     if power == 0:
         np.testing.assert_allclose(found, 1 / len(labels))

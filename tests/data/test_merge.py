@@ -255,6 +255,47 @@ def test_what_was_merged_may_be_merged_again(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "m.json") == merged
 
 
+def test_a_merged_manifest_covers_its_sets_and_nothing_else(tmp_path: Path) -> None:
+    """A teacher of one set may teach on both; a division that differs in one image is refused."""
+    one = set_of("one", *group_of("a", "p", "test"), row("c.jpg", None, "q"))
+    two = set_of("two", *group_of("a", "r", "train"))
+    one, two = _named_as_prepare_does(one), _named_as_prepare_does(two)
+    write_manifest(tmp_path / "m.json", merge([one, two], []))
+    merged = read_manifest(tmp_path / "m.json")
+    for each in (merged, one, two):
+        assert merged.covers(each.sha256)
+    again = merge([merged, set_of("three")], [])
+    assert again.covers(one.sha256)
+    assert not again.covers(merged.sha256), "two of three sets are not recognised"
+    assert not one.covers(merged.sha256)
+    moved = replace(one, rows=tuple(replace(r, split="train") if r.split else r for r in one.rows))
+    assert not merged.covers(moved.sha256)
+    assert not merged.covers("")
+
+
+def test_a_set_that_merging_changed_is_not_covered() -> None:
+    one = set_of("one", row("a.jpg", "train", "p", group="a.jpg"))
+    two = set_of("two", row("b.jpg", "test", "p", group="b.jpg"))
+    merged = merge([one, two], [])
+    assert found(merged)["0:a.jpg"] == (None, "copy of b.jpg, which is in test")
+    assert not merged.covers(one.sha256)
+
+
+def _named_as_prepare_does(manifest: Manifest) -> Manifest:
+    """Groups have the name of their first member, which may be left out."""
+    rows = (
+        replace(each, group=each.group if each.group.endswith(".jpg") else each.id)
+        for each in manifest.rows
+    )
+    return replace(manifest, rows=tuple(rows))
+
+
+def group_of(name: str, photograph: str, split: Split) -> list[Row]:
+    """Copies of one photograph: the first, which names the group, is left out."""
+    facts = [(1, None), (2, split), (3, split)]
+    return [row(f"{name}{at}.jpg", its, photograph, group=f"{name}1.jpg") for at, its in facts]
+
+
 def test_places_do_not_matter_and_the_order_of_the_sets_does() -> None:
     one, two = set_of("one", row("a.jpg", "train", "p")), set_of("two")
     merged = merge([one, two], [])

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -23,6 +24,8 @@ from edgeface.deploy.systemd import unit_text
 from edgeface.errors import ArtifactError, ConfigError
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.predict import describe_picture, open_predictor
+from edgeface.types import HeadKind
+from runtime.conftest import DECADES, EXPRESSIONS, build_tiny_model, write_tiny
 from support.dense_artifact import write_dense_artifact
 from support.folder_transport import FolderTransport
 
@@ -70,6 +73,29 @@ def test_labels_and_licences_say_what_they_must(artifact: Artifact) -> None:
     terms = replace(artifact.sidecar, licence="for tests only")
     files = opened(make_bundle(replace(artifact, sidecar=terms)).content)
     assert b"for tests only" in files["LICENCES.txt"]
+
+
+def test_a_bundle_of_other_heads_says_what_they_mean(tmp_path: Path) -> None:
+    model = build_tiny_model("int8", 3, ("expression", "decade"))
+    picture = np.random.default_rng(2).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    path = write_tiny(tmp_path / "moods.tflite", model, [picture])
+    files = opened(make_bundle(load_artifact(path)).content)
+    labels = json.loads(files["LABELS.json"])
+    assert labels["expression"] == {
+        "tensor": "expression",
+        "kind": "classes",
+        "classes": list(EXPRESSIONS),
+        "bins": [],
+        "unit": "",
+    }
+    assert labels["decade"]["kind"] == "decades"
+    assert labels["decade"]["bins"] == list(DECADES)
+    text = files["README.txt"].decode()
+    assert "The attributes of a face: expression, decade.\n" in text
+    assert "gender" not in text
+    # every kind that a sidecar can have is explained
+    explained = [line.split()[0] for line in text.split("of an output:\n\n")[1].splitlines()]
+    assert sorted(explained) == sorted(get_args(HeadKind))
 
 
 def test_card_and_wheels_go_along_and_change_the_name(artifact: Artifact, tmp_path: Path) -> None:

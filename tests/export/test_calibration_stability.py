@@ -100,6 +100,8 @@ def test_the_same_images_in_both_halves_give_no_shift(
 def test_a_dark_and_a_bright_half_are_not_stable(of_unlike: CalibrationStability) -> None:
     assert not of_unlike.stable
     assert of_unlike.images_wanted > of_unlike.images == 16
+    assert of_unlike.age_shift_years is not None
+    assert of_unlike.age_difference_years is not None
     assert of_unlike.age_difference_years >= abs(of_unlike.age_shift_years) > 0
 
 
@@ -111,6 +113,8 @@ def test_figures_are_those_of_the_two_halves_read_by_hand(
 ) -> None:
     """Sigmoid and expectation written out, tensors found by the signature's names."""
     ages, shares = [], []
+    assert of_unlike.age_shift_years is not None
+    assert of_unlike.age_difference_years is not None
     for half in (unlike[0::2], unlike[1::2]):
         content = to_int8_tflite(float_content, half, SilentReporter())
         outputs = read_signature(content).outputs
@@ -139,6 +143,7 @@ def test_exchanged_halves_turn_the_sign_and_not_the_verdict(
     probe: NDArray[np.uint8],
     of_unlike: CalibrationStability,
 ) -> None:
+    assert of_unlike.age_shift_years is not None
     exchanged = compare(float_content, interleaved(unlike[1::2], unlike[0::2]), probe)
     shift = {name: -ratio for name, ratio in of_unlike.share_shift_ratio.items()}
     assert exchanged == replace(
@@ -222,6 +227,37 @@ def test_line_of_a_stable_set_gives_no_advice() -> None:
     )
 
 
+def test_without_an_age_the_line_says_shares_alone() -> None:
+    found = replace(FOUND, age_shift_years=None, age_difference_years=None, stable=True)
+    assert stability_line(found) == (
+        "calibration stable: between the halves of 100 images, share of gender +0.30 points (limit "
+        "0.60), on 500 validation images"
+    )
+
+
+def test_of_several_classes_the_one_counts_that_moves_furthest(
+    float_content: bytes, unlike: NDArray[np.uint8], probe: NDArray[np.uint8]
+) -> None:
+    """The 101 logits of the age, read as those of 101 classes: softmax written out."""
+    classes = tuple(f"c{number}" for number in range(101))
+    moods = (HeadSpec(name="age", kind="classes", tensor="age", classes=classes),)
+    found = calibration_stability(
+        float_content, unlike, probe, moods, SilentReporter(), QuantizePlan()
+    )
+    means = []
+    for half in (unlike[0::2], unlike[1::2]):
+        content = to_int8_tflite(float_content, half, SilentReporter())
+        spec = read_signature(content).outputs["age"]
+        model = open_model(content, where="test")
+        logits = np.array([dequantize(run(model, image, (spec,))[0], spec)[0] for image in probe])
+        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        means.append(shares.mean(axis=0))
+    moved = means[0] - means[1]
+    expected = moved[np.abs(moved).argmax()]
+    np.testing.assert_allclose(found.share_shift_ratio["age"], expected, rtol=1e-9)
+    assert (found.age_shift_years, found.age_difference_years) == (None, None)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_calibration_images_are_refused(
     float_content: bytes, faces: NDArray[np.uint8], probe: NDArray[np.uint8], count: int
@@ -246,9 +282,8 @@ def test_probe_images_of_another_size_are_refused(
 @pytest.mark.parametrize(
     ("heads", "message"),
     [
-        (HEADS[:1], r"found gender \(binary, no unit\), expected one in years"),
-        ((), "found none, expected one in years"),
-        ((*HEADS, HEADS[1]), "expected one in years and else binary ones"),
+        ((), "found none, expected at most one in years"),
+        ((*HEADS, HEADS[1]), "expected at most one in years and else classes"),
         (
             (*HEADS, HeadSpec(name="yaw", kind="regression", tensor="yaw", unit="degrees")),
             r"yaw \(regression, degrees\)",

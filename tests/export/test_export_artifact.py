@@ -24,12 +24,14 @@ from edgeface.export.artifact import (
     with_quality,
     write_artifact,
 )
+from edgeface.export.convert import to_float_tflite, to_int8_tflite
 from edgeface.model.heads import head_specs
+from edgeface.model.networks import build_model
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.interpreter import open_model, run
 from edgeface.runtime.preprocess import to_input
 from edgeface.runtime.selftest import self_test
-from edgeface.types import Metric, Provenance, Quality, Scheme
+from edgeface.types import Metric, Provenance, Quality, Scheme, SilentReporter
 
 RUN_ID = "a" * 64
 # design.md: <backbone>-a<width %>-<side>px[-p<pruned %>]-<scheme>
@@ -80,6 +82,39 @@ def make(
 def artifact(request: Any, tmp_path: Path, spec: ModelSpec) -> Artifact:
     fixture = {"float32": "float_content", "int8": "int8_content"}[request.param]
     return make(request.getfixturevalue(fixture), spec, tmp_path, request.param)
+
+
+@pytest.mark.parametrize(
+    ("heads", "age_head"),
+    [(("mood",), "expectation"), (("age",), "decades"), (("age", "mood", "smile"), "regression")],
+)
+def test_a_model_of_any_heads_is_whole_and_its_golden_vectors_pass(
+    heads: tuple[str, ...], age_head: Any, tmp_path: Path, faces: NDArray[np.uint8]
+) -> None:
+    named = {"mood": ("calm", "glad", "sad"), "smile": ("no", "yes")}
+    spec = ModelSpec(
+        backbone="cnn3",
+        side_px=32,
+        weights="none",
+        heads=heads,
+        classes={name: named[name] for name in heads if name != "age"},
+        age_head=age_head,
+    )
+    model = build_model(spec, seed=1, reporter=SilentReporter())
+    units = {"mood": 3, "smile": 1, "age": 11 if age_head == "decades" else 1}
+    content = to_float_tflite(model)
+    int8 = to_int8_tflite(content, faces[:4], SilentReporter())
+    files: tuple[tuple[bytes, Scheme], ...] = ((content, "float32"), (int8, "int8"))
+    for file, scheme in files:
+        artifact = make(file, spec, tmp_path, scheme)
+        write_artifact(artifact)
+        loaded = load_artifact(artifact.path)
+        contract = loaded.sidecar.contract
+        assert tuple(head.name for head in contract.heads) == heads
+        assert [each.shape for each in contract.outputs] == [(1, units[name]) for name in heads]
+        for vector in loaded.sidecar.golden:
+            assert [len(each) for each in vector.outputs] == [units[name] for name in heads]
+        assert self_test(loaded) == ()
 
 
 def test_names_of_the_design() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeface.data.faces import Faces
+from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import CompressionError
 from edgeface.export.flatbuffer import KernelLayer, kernel_layers, read_graph
 from edgeface.export.mixed_precision import MixedLimits, cost_of, mixed_precision, next_layer
@@ -95,6 +97,36 @@ def test_nothing_stays_float_where_int8_is_good_enough(
         small, small_faces.images, small_faces, small_heads, plan, LIMITS, SilentReporter()
     )
     assert floats == ()
+
+
+class Hearing(SilentReporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_a_head_without_labels_has_no_say_and_none_at_all_is_an_error(
+    small: bytes, small_faces: Faces, small_heads: tuple[HeadSpec, ...]
+) -> None:
+    reporter = Hearing()
+    ageless = replace(
+        small_faces,
+        age_low_years=np.full(len(small_faces), UNKNOWN),
+        age_high_years=np.full(len(small_faces), UNKNOWN),
+    )
+    plan, images = QuantizePlan(), small_faces.images
+    _, floats = mixed_precision(small, images, ageless, small_heads, plan, LIMITS, reporter)
+    assert floats == ()
+    (line,) = (each for each in reporter.heard if "layers float" in each)
+    assert "gender" in line
+    assert "age" not in line
+    blank = replace(ageless, classes={})
+    with pytest.raises(CompressionError, match="none of 40 validation faces has a label of gender"):
+        mixed_precision(small, images, blank, small_heads, plan, LIMITS, reporter)
 
 
 def test_a_loss_that_stays_is_an_error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,31 @@ def test_costs_by_hand() -> None:
         [gender.loss, gender.difference, gender.shift], [1 / 3, 0.5 / 4, 0.3 / 4]
     )
     np.testing.assert_allclose([age.loss, age.difference, age.shift], [1.0, 3 / 4, 1 / 4])
+
+
+def test_costs_of_three_classes_by_hand() -> None:
+    mood = HeadSpec(name="mood", kind="classes", tensor="mood", classes=("calm", "glad", "sad"))
+    original = {"mood": np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6]])}
+    changed = {"mood": np.array([[0.4, 0.4, 0.2], [0.1, 0.3, 0.6], [0.2, 0.2, 0.6]])}
+    labels = replace(faces([30] * 3, [0] * 3), classes={"mood": np.array([0, 1, UNKNOWN])})
+    (cost,) = head_costs(original, changed, labels, (mood,))
+    assert (cost.head, cost.unit, cost.labelled) == ("mood", "ratio", 2)
+    # right before: both; after: the first, where two are equal and the first of them is named
+    np.testing.assert_allclose(cost.loss, 1 / 2)
+    # total variation: (0.1 + 0.1) / 2 and (0.3 + 0.3) / 2; named were calm, glad and sad
+    np.testing.assert_allclose(cost.difference, (0.1 + 0.3 + 0.0) / 3)
+    np.testing.assert_allclose(cost.shift, (-0.1 - 0.3 + 0.0) / 3)
+
+
+def test_of_two_classes_the_difference_is_that_of_one_probability() -> None:
+    pair = HeadSpec(name="gender", kind="classes", tensor="gender", classes=("male", "female"))
+    before, after = np.array([0.9, 0.2, 0.6]), np.array([0.7, 0.3, 0.4])
+    both = [np.stack([1 - each, each], axis=1) for each in (before, after)]
+    labels = faces([30] * 3, [1, 0, 1])
+    (one,) = head_costs({"gender": before}, {"gender": after}, labels, HEADS[:1])
+    (two,) = head_costs({"gender": both[0]}, {"gender": both[1]}, labels, (pair,))
+    assert (one.loss, one.labelled) == (two.loss, two.labelled)
+    assert one.difference == pytest.approx(two.difference)
 
 
 def test_an_unchanged_file_costs_nothing() -> None:

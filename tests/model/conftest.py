@@ -16,8 +16,9 @@ import tf_keras as keras
 from edgeface.config import ModelSpec
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import UNKNOWN, Faces
-from edgeface.model.heads import head_specs
-from edgeface.model.training import TrainingTask
+from edgeface.model.epochs import TrainingTask
+from edgeface.model.heads import head_specs, head_width
+from edgeface.types import HeadSpec
 
 SIDE_PX = 32
 RUN_ID = "a" * 64
@@ -25,10 +26,11 @@ RUN_ID = "a" * 64
 Age = int | tuple[int, int] | None
 """In years, or an interval of years, or unknown."""
 MakeFaces = Callable[..., Faces]
+GENDER_AND_AGE = head_specs(ModelSpec())
 
 
-def tiny_model() -> Any:
-    """One convolution, one batch normalization, the two heads; the same weights each time."""
+def tiny_model(heads: tuple[HeadSpec, ...] = GENDER_AND_AGE) -> Any:
+    """One convolution, one batch normalization, the heads; the same weights each time."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
     image = keras.Input((SIDE_PX, SIDE_PX, 3), name="image")
@@ -36,12 +38,17 @@ def tiny_model() -> Any:
     x = layers.Conv2D(8, 3, strides=4, use_bias=False, name="conv")(x)
     x = layers.BatchNormalization(name="norm")(x)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
-    heads = {"gender": layers.Dense(1, name="gender")(x), "age": layers.Dense(101, name="age")(x)}
-    return keras.Model(image, heads, name="tiny")
+    outputs = {head.name: layers.Dense(head_width(head), name=head.name)(x) for head in heads}
+    return keras.Model(image, outputs, name="tiny")
 
 
-def labelled_faces(ages: Sequence[Age], genders: Sequence[int | None], images: Any = None) -> Faces:
-    """Faces with the labels given; black unless images are given."""
+def labelled_faces(
+    ages: Sequence[Age],
+    genders: Sequence[int | None],
+    images: Any = None,
+    **others: Sequence[int | None],
+) -> Faces:
+    """Faces with the labels given, `others` by attribute; black unless images are given."""
     intervals = [
         (UNKNOWN, UNKNOWN) if age is None else (age, age) if isinstance(age, int) else age
         for age in ages
@@ -51,7 +58,10 @@ def labelled_faces(ages: Sequence[Age], genders: Sequence[int | None], images: A
         images=np.zeros((len(ages), SIDE_PX, SIDE_PX, 3), np.uint8) if images is None else images,
         age_low_years=np.array([low for low, _ in intervals], np.int64),
         age_high_years=np.array([high for _, high in intervals], np.int64),
-        classes={"gender": np.array([UNKNOWN if g is None else g for g in genders], np.int64)},
+        classes={
+            name: np.array([UNKNOWN if each is None else each for each in numbers], np.int64)
+            for name, numbers in {"gender": genders, **others}.items()
+        },
     )
 
 
@@ -67,7 +77,7 @@ def drawn_faces(start: int, stop: int) -> Faces:
 def tiny_task(folder: Path) -> TrainingTask:
     return TrainingTask(
         label="tiny",
-        heads=head_specs(ModelSpec()),
+        heads=GENDER_AND_AGE,
         train=drawn_faces(0, 96),
         validation=drawn_faces(96, 128),
         folder=folder,
@@ -77,7 +87,7 @@ def tiny_task(folder: Path) -> TrainingTask:
 
 
 @pytest.fixture(scope="session")
-def make_tiny_model() -> Callable[[], Any]:
+def make_tiny_model() -> Callable[..., Any]:
     return tiny_model
 
 

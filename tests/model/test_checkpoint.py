@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.errors import ModelError
-from edgeface.model.checkpoint import Checkpoints, EpochRecord, epochs_since_best
+from edgeface.model.checkpoint import Checkpoints, epochs_since_best
+from edgeface.types import EpochRecord
 
 RUN_ID = "a" * 64
 
@@ -31,8 +32,9 @@ def record(epoch: int, score: float) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         train_loss=1.0,
-        validation_age_mae_years=score,
-        validation_gender_accuracy_ratio=1.0,
+        validation_loss=2.0 if epoch > 1 else None,
+        train={"gender": 1.0},
+        validation={"gender": 1.0, "age": score},
         score=score,
     )
 
@@ -192,6 +194,9 @@ def test_killed_before_the_old_files_are_deleted_it_goes_on_from_the_new(tmp_pat
         b"{}",
         b'{"run_id": 1, "latest": "epoch-0001", "best": "best-0001", "history": []}',
         b'{"run_id": "a", "latest": "epoch-0001", "best": "best-0001", "history": [{"epoch": 1}]}',
+        # as an older edgeface wrote it
+        b'{"run_id": "a", "latest": "epoch-0001", "best": "best-0001", "history": [{"epoch": 1, '
+        b'"train_loss": 1.0, "validation_age_mae_years": 5.0, "score": 5.0}]}',
     ],
 )
 def test_a_garbled_state_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:

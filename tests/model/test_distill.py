@@ -23,11 +23,13 @@ from edgeface.model.distill import (
     taught_targets,
     weights_digest,
 )
-from edgeface.model.heads import head_specs
+from edgeface.model.heads import head_specs, head_width
 from edgeface.model.training import TrainingTask, fine_tune
-from edgeface.types import SilentReporter
+from edgeface.types import HeadSpec, SilentReporter
 
 HEADS = head_specs(ModelSpec())
+MOODS: dict[str, tuple[str, ...]] = {"mood": ("happy", "sad", "angry")}
+WITH_MOOD = head_specs(ModelSpec(heads=("gender", "mood", "age"), classes=MOODS))
 AUGMENT = AugmentSpec(erase_ratio=0.5)
 ORDER = np.array([[0, 2], [3, 1]])
 IMAGES = np.random.default_rng(5).integers(0, 256, (4, 32, 32, 3), np.uint8)
@@ -35,23 +37,23 @@ LABELS = {
     "gender": np.array([[0.0], [1.0], [1.0], [0.0]], np.float32),
     "age": np.eye(101, dtype=np.float32)[[3, 50, 20, 7]],
 }
+MOOD_LABELS = np.eye(3, dtype=np.float32)[[0, 2, 1, 1]]
 
 
-def teacher(seed: int, side_px: int = 32) -> Teacher:
+def teacher(seed: int, side_px: int = 32, heads: tuple[HeadSpec, ...] = HEADS) -> Teacher:
     """A network that answers each picture otherwise."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((side_px, side_px, 3), name="image")
     features = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(image / 255)
     features = keras.layers.GlobalMaxPooling2D()(features)
-    heads = {head.name: len(head.bins) or 1 for head in HEADS}
     outputs = {
-        name: keras.layers.Dense(units, name=name)(features) for name, units in heads.items()
+        head.name: keras.layers.Dense(head_width(head), name=head.name)(features) for head in heads
     }
     model = keras.Model(image, outputs)
     return Teacher(
         name=f"teacher-{seed}",
         model=model,
-        heads=HEADS,
+        heads=heads,
         side_px=side_px,
         digest=weights_digest(model),
     )
@@ -67,13 +69,13 @@ def answers(of: Teacher, epoch: int = 0) -> dict[str, Any]:
     """What the teacher says of the very batches that training shows, by numpy's own formulas."""
     batches = training_batches(IMAGES, {}, {}, AUGMENT, order=ORDER, seed=1, epoch=epoch)
     raw = [of.model(images) for images, _, _ in batches]
-    gender = np.stack([np.asarray(each["gender"], np.float64) for each in raw])
-    age = np.stack([np.asarray(each["age"], np.float64) for each in raw])
-    powers = np.exp(age - age.max(axis=-1, keepdims=True))
-    return {
-        "gender": 1 / (1 + np.exp(-gender)),
-        "age": powers / powers.sum(axis=-1, keepdims=True),
-    }
+    said = {}
+    for head in of.heads:
+        logits = np.stack([np.asarray(each[head.name], np.float64) for each in raw])
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        shares = powers / powers.sum(axis=-1, keepdims=True)
+        said[head.name] = 1 / (1 + np.exp(-logits)) if head.kind == "binary" else shares
+    return said
 
 
 def test_targets_blend_labels_and_the_mean_of_the_teachers(tmp_path: Path) -> None:
@@ -159,23 +161,90 @@ def test_a_teacher_of_another_side_sees_the_picture_resized(tmp_path: Path) -> N
     np.testing.assert_allclose(found["age"].sum(axis=-1), 1, atol=101 * 2**-12)
 
 
+def test_each_head_is_taught_by_the_teachers_that_have_it(tmp_path: Path) -> None:
+    """One has gender and age, the other mood and age, and a hat that the student has not."""
+    hat = head_specs(ModelSpec(heads=("hat",), classes={"hat": ("no", "yes")}))
+    one, two = teacher(1), teacher(2, heads=(*WITH_MOOD[1:], *hat))
+    teaching = Teaching(teachers=(one, two), ratio=0.75, cache=tmp_path)
+    check_teaching(teaching, WITH_MOOD)
+    labels = {**LABELS, "mood": MOOD_LABELS}
+    found = taught_targets(teaching, lesson(), labels, WITH_MOOD)
+    said_one, said_two = answers(one), answers(two)
+    taught = {
+        "gender": said_one["gender"],
+        "mood": said_two["mood"],
+        "age": (said_one["age"] + said_two["age"]) / 2,
+    }
+    assert set(found) == set(taught)
+    for name, said in taught.items():
+        expected = 0.75 * said + 0.25 * labels[name][ORDER]
+        np.testing.assert_allclose(found[name], expected, atol=2**-12 + 1e-6)
+
+
+def test_a_head_that_no_teacher_has_keeps_its_labels(tmp_path: Path) -> None:
+    of = teacher(1)
+    teaching = Teaching(teachers=(of,), ratio=1.0, cache=tmp_path)
+    check_teaching(teaching, WITH_MOOD)
+    found = taught_targets(teaching, lesson(), {**LABELS, "mood": MOOD_LABELS}, WITH_MOOD)
+    np.testing.assert_array_equal(found["mood"], MOOD_LABELS)
+    np.testing.assert_allclose(found["gender"], answers(of)["gender"], atol=2**-12 + 1e-6)
+
+
+def test_answers_kept_for_fewer_heads_are_asked_anew(tmp_path: Path) -> None:
+    """A student of one head leaves answers that one of three cannot use."""
+    teaching = Teaching(teachers=(teacher(1, heads=WITH_MOOD),), ratio=1.0, cache=tmp_path)
+    labels = {**LABELS, "mood": MOOD_LABELS}
+    taught_targets(teaching, lesson(), LABELS, HEADS[:1])
+    found = taught_targets(teaching, lesson(), labels, WITH_MOOD)
+    np.testing.assert_allclose(found["mood"].sum(axis=-1), 1, atol=3 * 2**-12)
+    assert np.abs(found["mood"] - MOOD_LABELS[ORDER]).max() > 0.01
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
 REGRESSION = head_specs(ModelSpec(age_head="regression"))
+OTHER_MOODS = head_specs(
+    ModelSpec(heads=("gender", "mood"), classes={"mood": ("happy", "angry", "sad")})
+)
 
 
 @pytest.mark.parametrize(
     ("teachers", "heads", "says"),
     [
         ((), HEADS, "no teacher"),
-        ((replace(teacher(1), heads=REGRESSION),), HEADS, "its head age is regression"),
-        ((replace(teacher(1), heads=HEADS[:1]),), HEADS, "its head age is none"),
+        (
+            (replace(teacher(1), heads=REGRESSION),),
+            HEADS,
+            r"teacher teacher-1: its head age is regression, expected expectation \(bins: 101\)",
+        ),
+        (
+            (replace(teacher(1), heads=OTHER_MOODS),),
+            WITH_MOOD,
+            r"its head mood is classes \(classes: happy, angry, sad\), expected classes \(classes: "
+            r"happy, sad, angry\) as in the student",
+        ),
+        (
+            (teacher(1), replace(teacher(2), heads=WITH_MOOD[1:2])),
+            HEADS,
+            "teacher teacher-2: has heads mood, expected one of gender, age, which the student has",
+        ),
         ((teacher(1),), REGRESSION, "cannot be distilled"),
     ],
 )
 def test_teachers_that_cannot_teach_are_refused(
     teachers: tuple[Teacher, ...], heads: Any, says: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=says) as caught:
         check_teaching(Teaching(teachers=teachers, ratio=0.5, cache=tmp_path), heads)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_regression_that_nobody_teaches_may_stand_beside_a_taught_head(tmp_path: Path) -> None:
+    of_gender = teacher(1, heads=HEADS[:1])
+    teaching = Teaching(teachers=(of_gender,), ratio=0.5, cache=tmp_path)
+    check_teaching(teaching, REGRESSION)
+    labels = {"gender": LABELS["gender"], "age": np.array([[3, 9]] * 4, np.float32)}
+    found = taught_targets(teaching, lesson(), labels, REGRESSION)
+    np.testing.assert_array_equal(found["age"], labels["age"])
 
 
 def test_a_student_comes_to_answer_as_its_teacher(
@@ -208,6 +277,45 @@ def test_a_student_comes_to_answer_as_its_teacher(
         ages[ratio] = float((raw.argmax(axis=-1) == 70).mean())
     assert ages[1.0] == 1.0
     assert ages[0.0] < 0.5
+
+
+def test_what_the_teacher_does_not_know_is_learned_from_labels(
+    tmp_path: Path,
+    make_tiny_model: Callable[..., Any],
+    make_task: Callable[[Path], TrainingTask],
+) -> None:
+    """It calls every face a woman, and knows no shade; faces with a shade have one of three."""
+    image = keras.Input((32, 32, 3), name="image")
+    nothing = keras.layers.GlobalAveragePooling2D()(image * 0)
+    always = keras.initializers.Constant(20.0)
+    gender = keras.layers.Dense(1, bias_initializer=always, name="gender")(nothing)
+    of = Teacher(
+        name="stubborn",
+        model=keras.Model(image, {"gender": gender}),
+        heads=HEADS[:1],
+        side_px=32,
+        digest="x",
+    )
+    shades: dict[str, tuple[str, ...]] = {"shade": ("dark", "grey", "light")}
+    heads = head_specs(ModelSpec(heads=("gender", "shade"), classes=shades))
+    rng = np.random.default_rng(4)
+    numbers = rng.integers(0, 3, 96)
+    pixels = rng.normal(50 + 70 * numbers[:, None, None, None], 10, (96, 32, 32, 3))
+    task = make_task(tmp_path / "run")
+    faces = replace(
+        task.train,
+        images=np.clip(pixels, 0, 255).astype(np.uint8),
+        classes={**task.train.classes, "shade": numbers},
+    )
+    teaching = Teaching(teachers=(of,), ratio=1.0, cache=tmp_path / "answers")
+    task = replace(task, heads=heads, train=faces, validation=faces, teaching=teaching)
+    spec = TrainSpec(epochs=5, batch_size=16, learning_rate=0.05, batch_norm_momentum=0.6)
+    still = AugmentSpec(flip=False, scale_ratio=0, shift_ratio=0, rotate_degrees=0, light_ratio=0)
+    model = make_tiny_model(heads)
+    fine_tune(model, task, replace(spec, augment=still), SilentReporter(), keep="last")
+    raw = model.predict(faces.images.astype(np.float32), verbose=0)
+    assert np.all(raw["gender"] > 0), "the labels taught it men"
+    assert (raw["shade"].argmax(axis=-1) == numbers).mean() > 0.9
 
 
 def test_training_ends_where_the_caller_says_so(

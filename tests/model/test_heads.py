@@ -1,18 +1,15 @@
-"""Targets, masks, losses and decoding of the heads, against plain numpy."""
+"""Targets, masks and decoding of the heads, against plain numpy."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import tf_keras as keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from edgeface.config import ModelSpec, TrainSpec
 from edgeface.data.age_targets import interval_bins
@@ -21,20 +18,22 @@ from edgeface.errors import ModelError
 from edgeface.model.heads import (
     AGE_BINS_YEARS,
     decode_outputs,
-    distance_to_interval,
     head_specs,
     head_width,
     labelled_rows,
-    losses,
     training_targets,
 )
-from edgeface.types import HeadSpec
 
 EXPECTATION = head_specs(ModelSpec(age_head="expectation"))
 REGRESSION = head_specs(ModelSpec(age_head="regression"))
+DECADES = head_specs(
+    ModelSpec(
+        heads=("gender", "age", "mood"),
+        classes={"mood": ("happy", "sad", "angry")},
+        age_head="decades",
+    )
+)
 SPEC = TrainSpec(label_smoothing_ratio=0.1, age_sigma_years=2.0)
-AGE_WEIGHT = 0.5
-Arrays = Mapping[str, Any]
 MakeFaces = Callable[..., Faces]
 
 
@@ -49,6 +48,15 @@ def test_heads_name_kinds_bins_and_classes() -> None:
         ("age", "regression"),
     ]
     assert [head_width(head) for head in REGRESSION] == [1, 1]
+
+
+def test_decades_have_their_middles_and_classes_their_names() -> None:
+    _, age, mood = DECADES
+    assert (age.name, age.kind, age.unit) == ("age", "decades", "years")
+    assert list(age.bins) == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105]
+    assert (mood.name, mood.kind, mood.classes) == ("mood", "classes", ("happy", "sad", "angry"))
+    assert (mood.tensor, mood.unit, mood.bins) == ("mood", "", ())
+    assert [head_width(head) for head in DECADES] == [1, 11, 3]
 
 
 def test_gender_targets_are_smoothed_towards_one_half(make_faces: MakeFaces) -> None:
@@ -101,142 +109,11 @@ def test_a_label_that_is_drawn_more_often_counts_less(make_faces: MakeFaces) -> 
     np.testing.assert_array_equal(weights["gender"], [0, 6 / 3, 6 / 3, 6 / 3])
 
 
-AGES = st.one_of(
-    st.none(),
-    st.integers(0, 120),
-    st.tuples(st.integers(0, 120), st.integers(0, 120)).map(lambda pair: (min(pair), max(pair))),
-)
-LABELS = st.lists(st.tuples(AGES, st.sampled_from([None, 0, 1])), min_size=12, max_size=12).filter(
-    lambda faces: any(a is not None for a, _ in faces) and any(g is not None for _, g in faces)
-)
-
-
-class Scales:
-    """A model whose outputs are its inputs, compiled with the heads' losses."""
-
-    def __init__(self, heads: tuple[HeadSpec, ...]) -> None:
-        inputs = {head.name: keras.Input((head_width(head),), name=head.name) for head in heads}
-        self.heads = heads
-        self.model = keras.Model(inputs, {name: x * 1.0 for name, x in inputs.items()})
-        self.model.compile(loss=losses(heads), loss_weights={"gender": 1.0, "age": AGE_WEIGHT})
-
-    def loss(self, outputs: Arrays, values: Arrays, weights: Arrays) -> Any:
-        """What Keras makes of one batch: the weighted sum of the heads' losses."""
-        tensors = [
-            {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
-            for arrays in (values, outputs, weights)
-        ]
-        return self.model.compiled_loss(*tensors)
-
-    def random_outputs(self, seed: int, count: int) -> dict[str, NDArray[np.float32]]:
-        rng = np.random.default_rng(seed)
-        scale = {"binary": 3, "expectation": 3, "regression": 60}
-        return {
-            head.name: rng.normal(0, scale[head.kind], (count, head_width(head))).astype(np.float32)
-            for head in self.heads
-        }
-
-
-@pytest.fixture(scope="module", params=[EXPECTATION, REGRESSION], ids=["bins", "regression"])
-def scales(request: pytest.FixtureRequest) -> Scales:
-    return Scales(request.param)
-
-
-def textbook_losses(
-    heads: tuple[HeadSpec, ...], outputs: dict[str, NDArray[np.float32]], faces: Faces
-) -> dict[str, float]:
-    """Oracle: each head's mean loss, face by face, over the faces that have its label."""
-    found: dict[str, list[float]] = {head.name: [] for head in heads}
-    smooth, sigma = SPEC.label_smoothing_ratio, SPEC.age_sigma_years
-    for i, gender in enumerate(faces.classes["gender"]):
-        low, high = int(faces.age_low_years[i]), int(faces.age_high_years[i])
-        if gender >= 0:
-            p = 1 / (1 + math.exp(-float(outputs["gender"][i, 0])))
-            truth = gender * (1 - smooth) + smooth / 2
-            found["gender"].append(-truth * math.log(p) - (1 - truth) * math.log(1 - p))
-        if low >= 0 and heads[1].kind == "regression":
-            years = float(outputs["age"][i, 0])
-            found["age"].append(max(low - years, 0, years - high))
-        elif low >= 0:
-            target = interval_bins(np.array([low]), np.array([high]), AGE_BINS_YEARS, sigma)[0]
-            logits = outputs["age"][i].astype(np.float64)
-            found["age"].append(float(target @ (np.log(np.exp(logits).sum()) - logits)))
-    return {name: float(np.mean(each)) for name, each in found.items()}
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    labels=LABELS,
-    seed=st.integers(0, 1000),
-    batch_size=st.sampled_from([1, 3, 12]),  # whether a batch holds one label, all, or none
-)
-def test_the_loss_is_the_mean_over_labelled_faces_however_they_fall_into_batches(
-    scales: Scales,
-    make_faces: MakeFaces,
-    labels: list[tuple[Any, int | None]],
-    seed: int,
-    batch_size: int,
-) -> None:
-    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
-    targets = training_targets(faces, scales.heads, SPEC)
-    outputs = scales.random_outputs(seed, len(faces))
-    # the labelled faces, so often that every batch is full
-    order = np.tile(labelled_rows(faces, scales.heads), batch_size).reshape(-1, batch_size)
-    found = [
-        scales.loss(
-            {name: outputs[name][rows] for name in outputs},
-            {name: targets.values[name][rows] for name in outputs},
-            {name: targets.weights[name][rows] for name in outputs},
-        )
-        for rows in order
-    ]
-    expected = textbook_losses(scales.heads, outputs, faces)
-    total = expected["gender"] + AGE_WEIGHT * expected["age"]
-    assert np.mean(found) == pytest.approx(total, rel=1e-4)
-
-
-@settings(max_examples=25, deadline=None)
-@given(labels=LABELS, seed=st.integers(0, 1000))
-def test_no_gradient_comes_from_a_face_without_the_label(
-    scales: Scales, make_faces: MakeFaces, labels: list[tuple[Any, int | None]], seed: int
-) -> None:
-    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
-    targets = training_targets(faces, scales.heads, SPEC)
-    outputs = {name: tf.constant(x) for name, x in scales.random_outputs(seed, 12).items()}
-    with tf.GradientTape() as tape:
-        tape.watch(outputs)
-        loss = scales.loss(outputs, targets.values, targets.weights)
-    gradient = {name: x.numpy() for name, x in tape.gradient(loss, outputs).items()}
-    unknown = {"gender": faces.classes["gender"] < 0, "age": faces.age_low_years < 0}
-    for name, without in unknown.items():
-        assert np.isfinite(gradient[name]).all()
-        np.testing.assert_array_equal(gradient[name][without], 0)
-        moved = np.any(gradient[name][~without] != 0, axis=1)
-        # a regression inside its interval is right already
-        assert moved.all() or scales.heads[1].kind == "regression"
-
-
-@settings(max_examples=40, deadline=None)
-@given(labels=LABELS, shares=st.lists(st.floats(0.01, 9), min_size=12, max_size=12))
-def test_each_head_counts_one_in_the_mean_draw(
-    make_faces: MakeFaces, labels: list[tuple[Any, int | None]], shares: list[float]
-) -> None:
-    faces = make_faces([age for age, _ in labels], [gender for _, gender in labels])
-    drawn = np.zeros(12)
-    rows = labelled_rows(faces, EXPECTATION)
-    drawn[rows] = np.array(shares)[rows]
-    weights = training_targets(faces, EXPECTATION, SPEC, shares=drawn).weights
-    for name in ("gender", "age"):
-        assert np.average(weights[name], weights=drawn) == pytest.approx(1, rel=1e-5)
-        assert len(set(weights[name].tolist()) - {0.0}) == 1, "one constant"
-
-
 @pytest.mark.parametrize(
     ("ages", "genders", "text"),
     [
         ([20, (3, 9)], [None, None], "head gender: found no gender among the labels of 2 training"),
         ([None, None], [0, 1], "head age: found no age among the labels of 2 training faces, exp"),
-        ([20, 30], [1, 2], "head gender: found class 2, expected 0 or 1"),
     ],
 )
 def test_a_head_that_nothing_can_teach_is_an_error(
@@ -248,39 +125,56 @@ def test_a_head_that_nothing_can_teach_is_an_error(
     assert "\n" not in str(caught.value)
 
 
-def test_loss_of_an_interval_is_the_distance_to_it() -> None:
-    # below, at the low end, inside, at the high end, above; then an exact age from either side
-    interval = tf.constant([[20.0, 29.0]] * 5 + [[40.0, 40.0]] * 3)
-    predicted = tf.constant([[17.5], [20.0], [24.0], [29.0], [33.0], [38.0], [40.0], [41.5]])
-    with tf.GradientTape() as tape:
-        tape.watch(predicted)
-        loss = distance_to_interval(interval, predicted)
-    np.testing.assert_array_equal(loss, [2.5, 0, 0, 0, 4, 2, 0, 1.5])
-    np.testing.assert_array_equal(tape.gradient(loss, predicted)[:, 0], [-1, 0, 0, 0, 1, -1, 0, 1])
+@pytest.mark.parametrize(
+    ("genders", "moods", "says"),
+    [
+        ([1, 2], [0, 1], "head gender: found class 2, expected 0 to 1 (male, female)"),
+        ([1, 0], [3, 1], "head mood: found class 3, expected 0 to 2 (happy, sad, angry)"),
+    ],
+)
+def test_a_label_beyond_the_classes_is_one_clear_line(
+    make_faces: MakeFaces, genders: list[int], moods: list[int], says: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        training_targets(make_faces([20, 30], genders, mood=moods), DECADES, SPEC)
+    assert str(caught.value) == f"{says}; name all classes of the data in the recipe"
 
 
-def test_loss_of_exact_ages_is_the_absolute_error() -> None:
-    rng = np.random.default_rng(2)
-    truth = rng.integers(0, 117, (200, 1)).astype(np.float32)
-    predicted = rng.normal(40, 30, (200, 1)).astype(np.float32)
-    found = distance_to_interval(tf.constant(np.tile(truth, 2)), tf.constant(predicted))
-    np.testing.assert_array_equal(found, np.abs(predicted - truth)[:, 0])
-    assert np.isnan(distance_to_interval(tf.constant([[1.0, 2.0]]), tf.constant([[math.nan]])))
+def test_class_targets_are_smoothed_towards_all_classes_alike(make_faces: MakeFaces) -> None:
+    faces = make_faces([20, 30, 40], [0, 1, 1], mood=[0, None, 2])
+    targets = training_targets(faces, DECADES, TrainSpec(label_smoothing_ratio=0.3))
+    expected = [[0.8, 0.1, 0.1], [0.0, 0.0, 0.0], [0.1, 0.1, 0.8]]
+    np.testing.assert_allclose(targets.values["mood"], expected, rtol=1e-6)
+    np.testing.assert_allclose(targets.weights["mood"], [3 / 2, 0, 3 / 2], rtol=1e-6)
+    sharp = training_targets(faces, DECADES, TrainSpec(label_smoothing_ratio=0.0)).values["mood"]
+    np.testing.assert_array_equal(sharp, [[1, 0, 0], [0, 0, 0], [0, 0, 1]])
+    assert sharp.dtype == np.float32
 
 
-def test_losses_are_the_textbook_formulas_on_logits() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 3, (4, 101)).astype(np.float32)
-    target = rng.dirichlet(np.ones(101), 4).astype(np.float32)
-    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    expected = -(target * log_softmax).sum(axis=1).mean()
-    found = losses(EXPECTATION)
-    assert float(found["age"](target, logits)) == pytest.approx(expected, rel=1e-5)
-    logit, truth = logits[:, :1], target[:, :1]
-    p = 1 / (1 + np.exp(-logit))
-    expected = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean()
-    assert float(found["gender"](truth, logit)) == pytest.approx(expected, rel=1e-5)
-    assert losses(REGRESSION)["age"] is distance_to_interval
+def test_decade_targets_are_the_decade_or_the_shares_of_those_of_an_interval(
+    make_faces: MakeFaces,
+) -> None:
+    faces = make_faces([20, (15, 24), None, 116], [0] * 4, mood=[0] * 4)
+    targets = training_targets(faces, DECADES, SPEC)
+    expected = np.zeros((4, 11))
+    expected[0, 2] = expected[3, 10] = 1
+    expected[1, 1] = expected[1, 2] = 1 / 2
+    np.testing.assert_array_equal(targets.values["age"], expected)
+    assert targets.values["age"].dtype == np.float32
+    np.testing.assert_allclose(targets.weights["age"], [4 / 3, 4 / 3, 0, 4 / 3], rtol=1e-6)
+
+
+def test_any_two_classes_make_a_binary_head(make_faces: MakeFaces) -> None:
+    spec = ModelSpec(heads=("glasses",), classes={"glasses": ("without", "with")})
+    (glasses,) = heads = head_specs(spec)
+    assert (glasses.kind, glasses.classes) == ("binary", ("without", "with"))
+    assert head_width(glasses) == 1
+    faces = make_faces([None] * 3, [None] * 3, glasses=[1, None, 0])
+    targets = training_targets(faces, heads, TrainSpec(label_smoothing_ratio=0.2))
+    np.testing.assert_allclose(targets.values["glasses"], [[0.9], [0.0], [0.1]], rtol=1e-6)
+    np.testing.assert_array_equal(targets.weights["glasses"], [1, 0, 1])
+    decoded = decode_outputs({"glasses": np.array([[0.0], [2.0]], np.float32)}, heads, 32)
+    np.testing.assert_allclose(decoded["glasses"], [1 / 2, 1 / (1 + math.exp(-2))], rtol=1e-9)
 
 
 def test_outputs_are_decoded_by_sigmoid_and_softmax_mean() -> None:
@@ -300,6 +194,22 @@ def test_a_regression_output_is_the_years_themselves() -> None:
     decoded = decode_outputs(raw, REGRESSION, 32)
     np.testing.assert_array_equal(decoded["age"], [31.5, -2])
     np.testing.assert_array_equal(decoded["gender"], [0.5, 0.5])
+
+
+def test_classes_are_probabilities_and_decades_the_likeliest_middle() -> None:
+    rng = np.random.default_rng(3)
+    mood, age = (rng.normal(0, 4, (6, units)).astype(np.float32) for units in (3, 11))
+    age[0, 10] = 50  # over a hundred
+    raw = {"gender": np.zeros((6, 1), np.float32), "age": age, "mood": mood}
+    decoded = decode_outputs(raw, DECADES, 32)
+    powers = np.exp(mood.astype(np.float64))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(decoded["mood"], expected, rtol=1e-9)
+    np.testing.assert_array_equal(decoded["age"], 10 * age.argmax(axis=1) + 5)
+    assert decoded["age"][0] == 105
+    assert {name: values.dtype for name, values in decoded.items()} == dict.fromkeys(
+        raw, np.dtype(np.float64)
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -12,7 +12,8 @@ import tf_keras as keras
 
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
-from edgeface.model.mobilenetv1 import BLOCKS, FACE_MEAN_RGB, load_face_weights, mobilenetv1
+from edgeface.model.backbones.mobilenetv1 import BLOCKS, load_face_weights, mobilenetv1
+from edgeface.model.backbones.picture import CENTRED, MEAN_RGB, scaled_picture
 from edgeface.model.networks import build_model
 from edgeface.model.tfjs_weights import read_tfjs_weights
 from edgeface.types import SilentReporter
@@ -82,11 +83,11 @@ def convolved(value: Any, kernel: Any, stride: int) -> Any:
 def test_the_first_layers_compute_what_the_published_graph_says(file: Path) -> None:
     """BGR minus the means, convolution, shift, ReLU6; then a depthwise kernel times its factor."""
     image = keras.Input((SIDE_PX, SIDE_PX, 3), name="image")
-    model = keras.Model(image, mobilenetv1(image))
+    model = keras.Model(image, mobilenetv1(scaled_picture(image, CENTRED)))
     load_face_weights(model, file)
     pixels = np.random.default_rng(1).integers(0, 256, (SIDE_PX, SIDE_PX, 3)).astype(np.float32)
     values = arrays()
-    bgr = (pixels - FACE_MEAN_RGB)[:, :, ::-1]
+    bgr = (pixels - MEAN_RGB)[:, :, ::-1]
     stem = convolved(bgr, values["conv1/convolution/merged_input"], 2)
     stem = relu6(stem + values["conv1_bn/batchnorm_1/sub"])
     kernel = values["conv_dw_1/depthwise_kernel"][..., 0]

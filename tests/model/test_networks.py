@@ -1,4 +1,4 @@
-"""The networks: shapes, starting weights, and that normalisation is inside."""
+"""The networks: shapes, heads, starting weights, and that normalisation is inside."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import tf_keras as keras
 
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
+from edgeface.model.backbones.picture import GREY
+from edgeface.model.backbones.vgg import VGG16_CONVOLUTION_PARAMETERS
+from edgeface.model.heads import head_specs
 from edgeface.model.networks import (
-    VGG16_CONVOLUTION_PARAMETERS,
     build_model,
+    freeze_backbone,
     set_batch_norm_momentum,
+    unfreeze,
 )
 from edgeface.outputs import BASELINE
 from edgeface.types import SilentReporter
@@ -147,6 +151,67 @@ def test_one_seed_gives_one_set_of_weights_and_another_seed_another(small: Any) 
     names, fewer = ({layer.name for layer in m.layers} for m in (small, other))
     assert names - fewer == {"gender_dropout", "age_dropout"}
     assert fewer <= names
+
+
+def test_heads_are_what_the_spec_names() -> None:
+    spec = ModelSpec(
+        **{
+            **vars(SMALL),
+            "heads": ("expression", "age", "beard"),
+            "classes": {"expression": ("happy", "neutral", "sad"), "beard": ("no", "yes")},
+            "age_head": "regression",
+            "age_activation": "relu",
+            "branch_units": 24,
+        }
+    )
+    model = build(spec)
+    assert model.output_shape == {"expression": (None, 3), "age": (None, 1), "beard": (None, 1)}
+    for name, activation in (("expression", "linear"), ("age", "relu"), ("beard", "linear")):
+        head, branch = model.get_layer(name), model.get_layer(f"{name}_branch")
+        assert keras.activations.serialize(head.activation) == activation
+        assert keras.activations.serialize(branch.activation) == "relu"
+        assert branch.output_shape == (None, 24)
+        assert head.kernel.shape[0] == 24
+    # a linear head of the same weights says ages below 0, this one 0
+    kernel, bias = model.get_layer("age").get_weights()
+    model.get_layer("age").set_weights([-np.abs(kernel), bias - 1])
+    assert not model(faces())["age"].numpy().any()
+
+
+def test_only_heads_and_branches_of_a_frozen_model_train() -> None:
+    spec = ModelSpec(**{**vars(SMALL), "branch_units": 8, "colour": "grey"})
+    model = build(spec)
+    whole = {weight.name for weight in model.trainable_weights}
+    freeze_backbone(model, head_specs(spec))
+    heads = {
+        f"{name}{of}/{weight}:0"
+        for name in ("gender", "age")
+        for of in ("", "_branch")
+        for weight in ("kernel", "bias")
+    }
+    assert {weight.name for weight in model.trainable_weights} == heads
+    # batch normalization computes as in inference: a batch changes no statistic
+    norm = model.get_layer("bn_Conv1")
+    before = norm.get_weights()
+    one, other = (until(model, "pool")(faces(), training=training) for training in (True, False))
+    np.testing.assert_array_equal(one, other)
+    for weight, was in zip(norm.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, was)
+    # a copy is frozen too, and the model can be given back
+    copy = keras.models.clone_model(model)
+    assert {weight.name for weight in copy.trainable_weights} == heads
+    unfreeze(model)
+    assert {weight.name for weight in model.trainable_weights} == whole
+    assert not model.get_layer(GREY).trainable
+    until(model, "pool")(faces(), training=True)
+    assert any(np.any(w != was) for w, was in zip(norm.get_weights(), before, strict=True))
+
+
+def test_a_model_without_a_heads_layer_is_not_frozen_whole(small: Any) -> None:
+    heads = head_specs(ModelSpec(heads=("gender", "race"), classes={"race": ("a", "b", "c")}))
+    with pytest.raises(ModelError, match="has no layer 'race'"):
+        freeze_backbone(small, heads)
+    assert small.get_layer("Conv1").trainable
 
 
 def test_batch_norm_momentum_is_set_everywhere() -> None:

@@ -16,7 +16,6 @@ import tf_keras as keras
 from edgeface.compress.prune import prune
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
-from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.networks import build_model
 from edgeface.model.saved import (
     SCHEMA_VERSION,
@@ -26,14 +25,15 @@ from edgeface.model.saved import (
     read_teacher,
     write_model,
 )
-from edgeface.types import SilentReporter
+from edgeface.types import EpochRecord, SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
 RECORD = EpochRecord(
     epoch=1,
     train_loss=1.0,
-    validation_age_mae_years=5.0,
-    validation_gender_accuracy_ratio=0.9,
+    validation_loss=1.5,
+    train={"gender": 1.0},
+    validation={"gender": 0.9, "age": 5.0},
     score=7.0,
 )
 ABOUT = SavedModel(
@@ -178,9 +178,37 @@ def test_a_bad_description_is_said(written: Path, text: str | None, says: str) -
         read_description(written)
 
 
-def test_an_unknown_version_is_refused(written: Path) -> None:
+OLD_RECORD = {
+    "epoch": 1,
+    "train_loss": 1.0,
+    "validation_age_mae_years": 5.0,
+    "validation_gender_accuracy_ratio": 0.9,
+    "score": 7.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"schema_version": 1, "history": [OLD_RECORD]},
+            "schema_version is 1, expected 2: trained by an older edgeface, whose description of a "
+            "model is another; train it again",
+        ),
+        (
+            {"schema_version": 3, "mood": "of a version to come"},
+            "schema_version is 3, expected 2: trained by a newer edgeface, whose description of a "
+            "model is another; update edgeface",
+        ),
+    ],
+)
+def test_another_version_is_refused_in_one_line(
+    written: Path, changes: dict[str, Any], says: str
+) -> None:
     beside = written.with_name("name.keras.json")
     about = json.loads(beside.read_text())
-    beside.write_text(json.dumps({**about, "schema_version": SCHEMA_VERSION + 1}))
-    with pytest.raises(ModelError, match="schema_version is 2"):
-        read_description(written)
+    beside.write_text(json.dumps({**about, **changes}))
+    for read in (read_description, read_model, read_teacher):
+        with pytest.raises(ModelError) as caught:
+            read(written)
+        assert str(caught.value) == f"{beside}: {says}"

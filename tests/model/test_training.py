@@ -24,7 +24,6 @@ from edgeface.config import AugmentSpec, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.errors import ModelError
 from edgeface.model import epochs, training
-from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.optimizer import make_optimizer
 from edgeface.model.training import (
     TrainingTask,
@@ -32,7 +31,7 @@ from edgeface.model.training import (
     predict_faces,
     recalibrate_batch_norm,
 )
-from edgeface.types import Advance, SilentReporter
+from edgeface.types import Advance, EpochRecord, SilentReporter
 
 MakeModel = Callable[[], Any]
 MakeTask = Callable[[Path], TrainingTask]
@@ -111,10 +110,16 @@ def saved_history(folder: Path) -> list[Any]:
 def assert_same_course(found: tuple[EpochRecord, ...], expected: tuple[EpochRecord, ...]) -> None:
     """Float32 sums may run in another order with other threads; here both are equal to the bit."""
     assert [record.epoch for record in found] == [record.epoch for record in expected]
-    for name in ("train_loss", "validation_age_mae_years"):
+    for name in ("train_loss", "validation_loss"):
         np.testing.assert_allclose(
             [getattr(record, name) for record in found],
             [getattr(record, name) for record in expected],
+            rtol=1e-3,
+        )
+    for name in ("train", "validation"):
+        np.testing.assert_allclose(
+            [getattr(record, name)["age"] for record in found],
+            [getattr(record, name)["age"] for record in expected],
             rtol=1e-3,
         )
 
@@ -131,11 +136,18 @@ def uninterrupted(
 def test_history_has_one_record_an_epoch(uninterrupted: tuple[EpochRecord, ...]) -> None:
     assert [record.epoch for record in uninterrupted] == [1, 2, 3, 4]
     for record in uninterrupted:
-        error = 1 - record.validation_gender_accuracy_ratio
-        expected = record.validation_age_mae_years + 0.2 * 100 * error
-        assert record.score == pytest.approx(expected)
-        assert 0 <= record.validation_gender_accuracy_ratio <= 1
-    assert uninterrupted[-1].train_loss < uninterrupted[0].train_loss, "it learns nothing"
+        error = 1 - record.validation["gender"]
+        assert record.score == pytest.approx(record.validation["age"] + 0.2 * 100 * error)
+        for found in (record.train, record.validation):
+            assert list(found) == ["gender", "age"]
+            assert 0 <= found["gender"] <= 1
+            assert 0 <= found["age"] <= 100
+    first, last = uninterrupted[0], uninterrupted[-1]
+    assert last.train_loss < first.train_loss, "it learns nothing"
+    assert last.validation_loss is not None
+    assert first.validation_loss is not None
+    assert last.validation_loss < first.validation_loss
+    assert last.train["age"] < first.train["age"]
 
 
 def test_the_best_epochs_weights_are_restored(
@@ -164,7 +176,7 @@ def test_the_best_epochs_weights_are_restored(
     # and what the model now says is what the history holds for that epoch
     predicted = predict_faces(model, task.validation.images, task.heads)
     mae = np.abs(predicted["age"] - task.validation.exact_age_years).mean()
-    assert mae == pytest.approx(history[1].validation_age_mae_years, rel=1e-5)
+    assert mae == pytest.approx(history[1].validation["age"], rel=1e-5)
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(

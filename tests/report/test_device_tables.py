@@ -14,7 +14,6 @@ from edgeface.bench.delegation import Delegation
 from edgeface.bench.frames import Frame, FrameTimes, PictureSize
 from edgeface.bench.latency import LatencySamples
 from edgeface.bench.parity import MetricAgreement, Parity, TensorParity
-from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.soak import Soak, SoakWindow
@@ -28,24 +27,17 @@ from edgeface.report.device_tables import (
     soak_curve,
 )
 from edgeface.report.sections import Section, section_markdown, section_table
-from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
+from support import report_results as reports
 
 INT8 = "mobilenetv2-a100-128px-p30-int8"
-PI = DeviceInfo(
-    name="rpi",
+PI = replace(
+    reports.PI,
     model="Raspberry Pi 4 Model B",
-    arch="aarch64",
     cores=4,
     ram_bytes=4_000_000_000,
     os="Linux-6.6",
-    python="3.11.2 (64-bit)",
-    governor="performance",
     clock_mhz=1800.0,
-    temperature_c=50.0,
-    throttle_bits=0,
-    is_target=True,
-    note="",
     soc="brcm,bcm2711",
     runtime="ai-edge-litert",
     runtime_version="2.1.0",
@@ -65,17 +57,12 @@ WINDOWS = tuple(
     SoakWindow(t_s=float(at), runs=5, p50_ms=ms, p90_ms=ms, max_ms=ms)
     for at, ms in enumerate([10.0] * 10 + [12.0] * 10)
 )
-FULL = BenchEntry(
-    name=INT8,
-    artifact_sha256="00",
-    size_bytes=9,
-    scheme="int8",
-    parameters=1,
-    macs=2,
-    trained=True,
+FULL = reports.entry(
+    INT8,
+    10.0,
+    9,
     latency=latency(10.0),
     memory=None,
-    quality=None,
     sweep=(
         ThreadLatency(threads=1, latency=latency(10.0)),
         ThreadLatency(threads=4, latency=latency(4.0)),
@@ -116,21 +103,15 @@ FULL = BenchEntry(
 
 
 def result(*entries: BenchEntry, **changes: Any) -> BenchResult:
-    made = BenchResult(
-        schema_version=3,
-        started_utc="2025-11-22T03:16:05+00:00",
-        device_before=PI,
-        device_after=PI,
-        protocol=BenchProtocol(),
-        runtime="ai-edge-litert",
-        runtime_version="2.1.0",
-        edgeface_version="0.1.0",
-        commit="unknown",
-        entries=entries,
-        baseline=None,
-        data=None,
-        warnings=(),
-        samples=(
+    about: dict[str, Any] = {
+        "device_before": PI,
+        "device_after": PI,
+        "runtime_version": "2.1.0",
+        "entries": entries,
+        "baseline": None,
+        "data": None,
+        "warnings": (),
+        "samples": (
             RunSamples(
                 run=0,
                 what=f"latency of {INT8}",
@@ -140,8 +121,8 @@ def result(*entries: BenchEntry, **changes: Any) -> BenchResult:
                 ),
             ),
         ),
-    )
-    return replace(made, **changes)
+    }
+    return reports.result(**(about | changes))
 
 
 def section(title: str, made: BenchResult | None = None) -> Section:

@@ -15,8 +15,7 @@ RIGHT = Trial(
     change={"gender": 0.0, "age": 0.0},
     distance=4.25,
     same_ratio=0.0,
-    gender_accuracy_ratio=0.925,
-    age_mae_years=4.87,
+    figures={"gender": 0.925, "age": 4.87},
 )
 SWAPPED = replace(
     RIGHT,
@@ -65,9 +64,7 @@ def test_figures_and_verdict_are_all_there() -> None:
 
 
 def test_columns_that_nothing_is_known_for_are_left_out() -> None:
-    bare = replace(
-        RIGHT, distance=None, same_ratio=None, gender_accuracy_ratio=None, age_mae_years=None
-    )
+    bare = replace(RIGHT, distance=None, same_ratio=None, figures={})
     text = printed(
         replace(FOUND, compared=0, labelled=0, trials=(bare,), explained_by=(), golden_problems=())
     )

@@ -57,6 +57,31 @@ def test_it_opens_without_a_complaint_and_does_not_scroll_sideways(
     ]
 
 
+@pytest.mark.parametrize("which", ["full", "shipped"])
+def test_no_table_scrolls_sideways_on_a_phone(
+    chromium: Page, request: pytest.FixtureRequest, which: str
+) -> None:
+    chromium.show(request.getfixturevalue(which), width_px=360, phone=True)
+    chromium.ask("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    wide = """[...document.querySelectorAll('.scroll')]
+        .filter(each => each.scrollWidth > each.clientWidth)
+        .map(each => each.getAttribute('aria-label'))"""
+    assert chromium.ask("document.querySelectorAll('.scroll').length") > 10
+    assert chromium.ask(wide) == []
+
+
+def test_a_row_of_many_columns_is_a_list_on_a_phone_and_a_row_elsewhere(
+    chromium: Page, full: Path
+) -> None:
+    label = """(() => { const cell = [...document.querySelectorAll('#headline .stacking td')][0];
+        const row = cell.parentElement.getBoundingClientRect();
+        return [getComputedStyle(cell, '::before').content, row.height > 100] })()"""
+    chromium.show(full, width_px=360, phone=True)
+    assert chromium.ask(label) == ['"file MB"', True]
+    chromium.show(full, width_px=1200)
+    assert chromium.ask(label) == ["none", False]
+
+
 def test_what_is_wrong_with_a_page_is_seen(chromium: Page, tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text(

@@ -15,18 +15,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.bench.latency_bootstrap import Interval
+from edgeface.bench.verdict import Predictions
 from edgeface.errors import BenchmarkError, ModelError
-from edgeface.report.page.blocks import Pictures
+from edgeface.report.page.blocks import Notes, Pictures, Plots, Section, Table
+from edgeface.report.page.classes import class_sections
+from edgeface.report.page.curves import curves_section
 from edgeface.report.page.gallery import PICTURE_PX, SHOWN, data_uri, gallery_sections
 from edgeface.report.page.headline import speed_verdict
-from edgeface.report.page.history import read_trainings, trainings_of
+from edgeface.report.page.history import Training, read_trainings, trainings_of
 from edgeface.report.page.models import cast_of, letter_of
 from edgeface.report.page.plots import drawing, plain_log_axis, slot_colour
 from edgeface.report.page.shown import ShownFaces, show_faces
 from edgeface.runtime.artifact import load_artifact
-from edgeface.types import SilentReporter
+from edgeface.types import EpochRecord, HeadSpec, SilentReporter
 from support.dense_artifact import write_dense_artifact
-from support.report_results import FLOAT, INT8, VGG, drawn_faces, entry, quality, result
+from support.report_results import (
+    EPOCHS,
+    EXPRESSIONS,
+    FLOAT,
+    HEADS,
+    INT8,
+    VGG,
+    drawn_faces,
+    entry,
+    expressions,
+    quality,
+    result,
+)
 
 
 def test_letters_go_on_after_z() -> None:
@@ -113,13 +128,14 @@ def test_a_log_axis_has_a_few_plain_numbers(low: float, ratio: float) -> None:
     assert "e+" not in svg
 
 
-def epochs(*maes: float) -> list[dict[str, float]]:
+def epochs(*maes: float) -> list[dict[str, Any]]:
     return [
         {
             "epoch": number,
             "train_loss": 1.0 / number,
-            "validation_age_mae_years": mae,
-            "validation_gender_accuracy_ratio": 0.9,
+            "validation_loss": None,
+            "train": {},
+            "validation": {"age": mae},
             "score": mae,
             "something_newer": 1.0,
         }
@@ -153,6 +169,45 @@ def test_a_damaged_history_is_an_error_and_not_left_out(tmp_path: Path, content:
     (tmp_path / "net.keras.json").write_text(content)
     with pytest.raises(ModelError, match=re.escape("net.keras.json: its history cannot be read")):
         read_trainings(tmp_path)
+
+
+def curves_of(*histories: tuple[EpochRecord, ...]) -> Section:
+    return curves_section(
+        [Training(name=f"net {at}", run_id="1", epochs=each) for at, each in enumerate(histories)]
+    )
+
+
+def test_there_is_a_curve_of_the_loss_and_of_each_head_with_both_splits() -> None:
+    (plots,) = curves_of(EPOCHS).blocks
+    assert isinstance(plots, Plots)
+    assert [plot.title for plot in plots.plots] == ["Loss", "Gender accuracy, %", "Age MAE, years"]
+    loss, gender, age = (plot.svg for plot in plots.plots)
+    # epoch 3 is kept: loss 2.5 / 3, accuracy 0.93, error 5
+    assert "The epochs kept: net 0: 0.83 at epoch 3" in loss
+    assert "net 0: 93.00 at epoch 3" in gender
+    assert "net 0: 5.00 at epoch 3" in age
+    for svg in (loss, gender, age):
+        assert "stroke-dasharray" in svg, "the training split"
+
+
+def test_a_history_is_shown_with_the_curves_it_has() -> None:
+    old = tuple(replace(each, validation_loss=None, train={}) for each in EPOCHS)
+    plots, notes = curves_of(old).blocks
+    assert isinstance(plots, Plots)
+    assert len(plots.plots) == 3
+    assert "The epochs kept: net 0: 1.00 at epoch 3" in plots.plots[0].svg  # 3 / 3, of training
+    assert "stroke-dasharray" not in plots.plots[1].svg
+    assert isinstance(notes, Notes)
+    assert notes.lines == (
+        "Not measured: loss of validation; gender accuracy, % of training; "
+        "age MAE, years of training.",
+    )
+    other = tuple(replace(each, train={}, validation={"expression": 0.5}) for each in EPOCHS)
+    both = curves_of(old, other).blocks[0]
+    assert isinstance(both, Plots)
+    assert both.plots[3].title == "Expression accuracy, %"
+    assert "net 0" not in both.plots[3].svg
+    assert "net 1: 50.00 at epoch 3" in both.plots[3].svg
 
 
 def kinds_of(shown: ShownFaces) -> dict[str, Pictures]:
@@ -201,6 +256,81 @@ def test_a_face_without_a_label_is_in_no_kind_that_needs_it() -> None:
     assert all(not each.pictures for each in found.values())
 
 
+def test_faces_of_other_attributes_are_sorted_and_flipped_too() -> None:
+    shown = drawn_faces(8)
+    head = HeadSpec(name="expression", kind="classes", tensor="e", classes=("sad", "happy", "none"))
+    labels = np.array([0, 1, 2, 0, 1, 2, 0, -1])
+    right = np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 0]]
+    wrong = right.copy()
+    wrong[[1, 4]] = [0.1, 0.4, 0.5]  # these two are happy, and called "none"
+    before, after = (
+        Predictions(name=name, heads=(head,), values={"expression": values})
+        for name, values in (("f", right), ("q", wrong))
+    )
+    faces = replace(shown.faces, classes={"expression": labels})
+    found = kinds_of(replace(shown, faces=faces, before=before, after=after))
+    assert list(found) == [
+        "Right: 5 of 8 (62.5 %)",  # the last has no label
+        "Expression wrong: 2 of 8 (25.0 %)",
+        "Expression: 2 right before, wrong after",
+    ]
+    assert found["Expression wrong: 2 of 8 (25.0 %)"].pictures[0].lines == (
+        "is: happy",
+        "said: none (50\u00a0%)",
+    )
+
+
+def test_models_without_a_head_in_common_have_no_flipped_faces() -> None:
+    shown = drawn_faces(4)
+    other = replace(shown.after, heads=HEADS[1:], values={"age": shown.after.values["age"]})
+    gender = replace(shown.after, heads=HEADS[:1], values={"gender": shown.after.values["gender"]})
+    sections = gallery_sections(replace(shown, before=other, after=gender))
+    (notes,) = sections[1].blocks
+    assert isinstance(notes, Notes)
+    assert notes.lines == ("The two models have no head in common.",)
+    (alone,) = gallery_sections(replace(shown, before=None, after=gender))
+    assert not any(isinstance(block, Plots) for block in alone.blocks), "no age to plot"
+
+
+def matrix_of(never: str) -> tuple[Section, ...]:
+    known = replace(quality(0.9, 5.0), metrics=expressions(never))
+    made = result(entry(INT8, 2.0, 3_000_000, quality=known), baseline=None)
+    return class_sections(made, cast_of(made, None))
+
+
+def test_seven_classes_have_a_report_a_drawing_and_words() -> None:
+    (section,) = matrix_of("disgust")
+    assert (section.title, section.id) == ("Expression", "attribute-0")
+    table, plots, notes = section.blocks
+    assert isinstance(table, Table)
+    cells = {row[1].text: [cell.text for cell in row[2:]] for row in table.rows}
+    assert list(cells) == list(EXPRESSIONS)
+    assert cells["disgust"] == ["never predicted", "0.0", "0.0", "10"]
+    assert cells["happy"] == ["100.0", "50.0", "66.7", "10"]  # 2 * 5 / (5 + 10)
+    assert table.rows[0][0].detail == (
+        "candidate · accuracy 50.0 %, balanced accuracy 50.0 %, macro F1 62.5 %"
+    )
+    assert isinstance(plots, Plots)
+    svg = plots.plots[0].svg
+    assert "happy 50 % of 10 right" in svg
+    assert "neutral 100 % of 10 right" in svg
+    assert "never predicted: disgust." in svg
+    assert isinstance(notes, Notes)
+    assert notes.lines == ("A: never predicted: disgust.",)
+    assert matrix_of("")[0].blocks[-1] == replace(notes, lines=("A: every class is predicted.",))
+
+
+def test_gender_comes_first_and_stands_alone_where_nothing_was_measured() -> None:
+    both = replace(quality(0.9, 5.0), metrics=(*expressions(), *quality(0.9, 5.0).metrics))
+    made = result(entry(INT8, 2.0, 3_000_000, quality=both), baseline=None)
+    sections = class_sections(made, cast_of(made, None))
+    assert [section.id for section in sections] == ["gender", "attribute-1"]
+    bare = result(entry(INT8, 2.0, 3_000_000), baseline=None)
+    (only,) = class_sections(bare, cast_of(bare, None))
+    assert only.id == "gender"
+    assert only.blocks == (Notes(lines=("Gender: not measured.",), tone="soft"),)
+
+
 def test_the_same_faces_are_drawn_each_time() -> None:
     first, second = (kinds_of(drawn_faces(200)) for _ in range(2))
     assert first == second
@@ -225,8 +355,13 @@ def test_pictures_are_small_jpegs(shape: tuple[int, int, int]) -> None:
 
 def test_predictions_must_fit_the_faces() -> None:
     shown = drawn_faces(4)
-    with pytest.raises(BenchmarkError, match=re.escape("expected (3,), one for each face")):
+    wrong = "predictions of gender of shape (4,), expected (3,), one for each face"
+    with pytest.raises(BenchmarkError, match=re.escape(wrong)):
         replace(shown, faces=shown.faces.take([0, 1, 2]))
+    head = HeadSpec(name="mood", kind="classes", tensor="m", classes=("a", "b", "c"))
+    flat = Predictions(name="x", heads=(head,), values={"mood": np.zeros(4)})
+    with pytest.raises(BenchmarkError, match=re.escape("of mood of shape (4,), expected (4, 3)")):
+        replace(shown, after=flat)
 
 
 def test_untrained_models_and_a_wrong_number_are_refused(tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ import pytest
 from rich.console import Console
 
 from edgeface.bench.corruption import CORRUPTIONS, STRENGTHS, CorruptedQuality
-from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import BenchEntry, BenchResult
-from edgeface.bench.slices import SliceFigure
+from edgeface.bench.slices import SliceFigure, SliceQuality
 from edgeface.report.quality_tables import corruption_table, metric_figure, quality_markdown
-from edgeface.runtime.device_facts import describe_local
 from edgeface.types import Metric
+from support import report_results as reports
 
 LONG = "mobilenetv2-a100-128px-macs50-s80-qat-int8"
 
 
 def metric(name: str, value: float, unit: str) -> Metric:
+    task = "gender" if name in ("accuracy", "roc_auc") else "age"
     return Metric(
-        task="age", name=name, value=value, low=value / 2, high=2 * value, unit=unit, n=1000
+        task=task, name=name, value=value, low=value / 2, high=2 * value, unit=unit, n=1000
     )
 
 
@@ -35,37 +35,11 @@ def corrupted(kind: Any, strength: int) -> CorruptedQuality:
 
 
 def entry(name: str, *corruptions: CorruptedQuality) -> BenchEntry:
-    return BenchEntry(
-        name=name,
-        artifact_sha256="00",
-        size_bytes=1,
-        scheme="int8",
-        parameters=1,
-        macs=1,
-        trained=True,
-        latency=None,
-        memory=None,
-        quality=None,
-        corruptions=corruptions,
-    )
+    return reports.entry(name, 1.0, 1, latency=None, memory=None, corruptions=corruptions)
 
 
 def result(*entries: BenchEntry) -> BenchResult:
-    return BenchResult(
-        schema_version=2,
-        started_utc="2025-11-22T03:16:05+00:00",
-        device_before=describe_local(),
-        device_after=describe_local(),
-        protocol=BenchProtocol(),
-        runtime="ai-edge-litert",
-        runtime_version="2.1.0",
-        edgeface_version="0.1.0",
-        commit="unknown",
-        entries=entries,
-        baseline=None,
-        data=None,
-        warnings=(),
-    )
+    return reports.result(*entries, schema_version=2, warnings=())
 
 
 EVERY = (
@@ -121,3 +95,32 @@ def test_too_few_images_are_said_with_their_number() -> None:
     assert metric_figure(figure).one_line() == "5.00 (too few; n = 12)"
     wide = replace(figure, low=4.0, high=6.0, n=300)
     assert metric_figure(wide).one_line() == "5.00 (4.00–6.00)"
+
+
+def test_a_share_of_decades_has_a_column_only_where_it_was_measured() -> None:
+    known = reports.quality(0.9, 5.0)
+    right = metric("decade_accuracy", 0.582, "ratio")
+    more = replace(known, metrics=(*known.metrics, right))
+    made = [reports.entry("m", 1.0, 1, quality=each) for each in (known, more)]
+    assert "decade right" not in "".join(quality_markdown(result(made[0])))
+    further = next(each for each in quality_markdown(result(*made[1:])) if "ROC AUC" in each)
+    heading, _, row = (line.split(" | ") for line in further.splitlines())
+    assert heading[-1] == "age decade right % (95 %) |"
+    assert row[-1] == "58.2 (29.1–116.4) |"
+
+
+def test_the_worst_group_of_another_attribute_is_told_too() -> None:
+    figures = tuple(
+        SliceFigure(task=task, name="accuracy", value=value, low=0.5, high=0.9, unit="ratio", n=40)
+        for task, value in (("expression", 0.625), ("gender", 0.75))
+    )
+    part = SliceQuality(by="race", name="Some", n=40, figures=figures)
+    text = "".join(quality_markdown(result(reports.entry("m", 1.0, 1, slices=(part,)))))
+    rows = {
+        cells[1].strip(): cells[3].strip()
+        for line in text.splitlines()
+        if len(cells := line.strip("|").split("|")) > 4
+    }
+    assert rows["gender accuracy %"] == "Some: 75.0 (50.0–90.0), n = 40"
+    assert rows["expression accuracy %"] == "Some: 62.5 (50.0–90.0), n = 40"
+    assert rows["age MAE years"] == "not measured"

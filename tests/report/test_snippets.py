@@ -28,7 +28,16 @@ from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.crop import HAAR_FRAMING, crop, haar_square
 from edgeface.runtime.predict import describe_face, describe_picture, open_predictor, predict_faces
 from edgeface.runtime.preprocess import read_image
-from support.snippet_cases import ROOT, SHIPPED, dense, face, make_snippets, shipped, write_picture
+from support.snippet_cases import (
+    ROOT,
+    SHIPPED,
+    dense,
+    face,
+    headed,
+    make_snippets,
+    shipped,
+    write_picture,
+)
 
 
 def module(artifact: Artifact, folder: Path) -> dict[str, Any]:
@@ -103,6 +112,23 @@ def test_python_knows_every_type_and_kind(dtype: str, tmp_path: Path) -> None:
         assert found == describe_face(values, artifact.sidecar.contract, 0, None)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
+@pytest.mark.parametrize("names", [("expression", "age", "decade", "gender"), ("expression",)])
+def test_python_knows_classes_and_decades(
+    dtype: str, names: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = headed(tmp_path, dtype, names)
+    code = module(artifact, tmp_path)
+    for index in range(4):
+        picture = write_picture(tmp_path / "face.png", face(32, index))
+        code["main"]([str(artifact.path), str(picture)])
+        (said,) = json.loads(capsys.readouterr().out)["faces"]
+        (expected,) = describe_picture(open_predictor(artifact), read_image(picture), None)
+        assert said == expected
+        assert json.dumps(said) == json.dumps(expected)  # in the same order
+        assert len(said["p_expression"]) == 7
+
+
 @given(x=st.integers(-60, 150), y=st.integers(-60, 110), width=st.integers(1, 200))
 @settings(max_examples=30)
 def test_python_cuts_as_predict_does(code: dict[str, Any], x: int, y: int, width: int) -> None:
@@ -147,8 +173,24 @@ def test_a_text_comes_back_from_each_language(text: str) -> None:
     assert "??" not in cpp_string(text)
 
 
-def test_kotlin_has_the_numbers_of_the_sidecar() -> None:
-    sidecar = shipped().sidecar
+def test_cpp_has_the_names_and_bins_of_each_head(tmp_path: Path) -> None:
+    sidecar = headed(tmp_path, "int8", ("expression", "decade"), plain=True).sidecar
+    expression, decade = sidecar.contract.heads
+    code = re.sub(r"\s+", " ", snippet(sidecar, Language.CPP))
+    names = ", ".join(f'"{name}"' for name in expression.classes)
+    bins = ", ".join(f"{value}" for value in decade.bins)
+    outputs = [spec.name for spec in sidecar.contract.outputs]
+    i, k = outputs.index("expression"), outputs.index("decade")
+    assert f'{{"expression", Kind::kClasses, {i}, {{{names}}}, {{}}, 4}}' in code
+    assert f'{{"decade", Kind::kDecades, {k}, {{}}, {{ {bins} }}, 1}}' in code
+
+
+@pytest.mark.parametrize("heads", [None, ("expression", "age", "decade", "gender")])
+def test_kotlin_has_the_numbers_of_the_sidecar(
+    heads: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    artifact = headed(tmp_path, "int8", heads, plain=True) if heads else shipped()
+    sidecar = artifact.sidecar
     contract = sidecar.contract
     code = snippet(sidecar, Language.KOTLIN)
     tensors = re.findall(r'TensorSpec\("(.*)", DataType\.(\w+), (\d+), (\S+), (\S+)\)', code)
@@ -157,8 +199,8 @@ def test_kotlin_has_the_numbers_of_the_sidecar() -> None:
         for t in (contract.input, *contract.outputs)
     ]
     names = [spec.name for spec in contract.outputs]
-    heads = re.findall(r'Head\("(.*)", Kind\.(\w+), (\d), "(.*)",\n', code)
-    assert [(n, k.lower(), names[int(i)], u) for n, k, i, u in heads] == [
+    found = re.findall(r'Head\("(.*)", Kind\.(\w+), (\d), "(.*)",\n', code)
+    assert [(n, k.lower(), names[int(i)], u) for n, k, i, u in found] == [
         (head.name, head.kind, head.tensor, head.unit) for head in contract.heads
     ]
     lists = re.findall(r"doubleArrayOf\(([^)]*)\)", code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,22 @@ from numpy.typing import NDArray
 
 from edgeface.export.graph_edit import pack, unpack
 from edgeface.report.snippets import Language, snippet
-from edgeface.runtime.artifact import load_artifact
+from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.crop import crop, haar_square
-from edgeface.runtime.decode import decode
+from edgeface.runtime.decode import class_numbers, decode
 from edgeface.runtime.predict import describe_face, open_predictor, predict_faces, predict_raw
 from edgeface.runtime.preprocess import to_input
 from edgeface.types import Contract
-from support.snippet_cases import ROOT, SHIPPED, Image, dense, face, make_snippets, shipped
+from support.snippet_cases import (
+    ROOT,
+    SHIPPED,
+    Image,
+    dense,
+    face,
+    headed,
+    make_snippets,
+    shipped,
+)
 from support.snippet_tools import compile_cpp, compile_kotlin
 
 SUPPORT = ROOT / "tests" / "support"
@@ -105,6 +115,16 @@ def test_cpp_knows_every_type_and_kind(dtype: str, tmp_path: Path) -> None:
     check_cpp(program, artifact.path, artifact.sidecar.contract, 255 - face(8))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_cpp_knows_classes_and_decades(dtype: str, tmp_path: Path) -> None:
+    artifact = headed(tmp_path, dtype, ("expression", "age", "decade", "gender"))
+    source = tmp_path / "face.cc"
+    source.write_text(snippet(artifact.sidecar, Language.CPP), "ascii")
+    program = compile_cpp(source, "face")
+    for index in range(4):
+        check_cpp(program, artifact.path, artifact.sidecar.contract, face(8, index))
+
+
 def test_cpp_places_the_square_as_predict_does(tmp_path: Path) -> None:
     (tmp_path / "face.cc").write_text(snippet(shipped().sidecar, Language.CPP), "ascii")
     main = tmp_path / "square.cc"
@@ -136,52 +156,83 @@ def test_the_page_says_where_the_weights_are_and_the_c_library_agrees(tmp_path: 
     assert ("the model does not run with TensorFlow Lite 2.17.1" in err) is behind
 
 
-def test_kotlin_on_a_jvm_does_what_predict_does(tmp_path: Path) -> None:
-    artifact = shipped()
-    contract = artifact.sidecar.contract
-    source = tmp_path / "face.kt"
+def run_kotlin(
+    artifact: Artifact, folder: Path, cases: Sequence[tuple[str, int, int, int, int, int]]
+) -> dict[str, tuple[Image, list[str]]]:
+    """Run the snippet on faces; gives each case's crop, and what was said in words of `main`."""
+    source = folder / "face.kt"
     source.write_text(snippet(artifact.sidecar, Language.KOTLIN), "ascii")
     parts = ("snippet_main.kt", "snippet_stand_ins.kt", "snippet_bitmap.kt")
     command = compile_kotlin(source, *(SUPPORT / part for part in parts))
     predictor = open_predictor(artifact)
     crops = {}
     lines = []
-    for name, width, height, x, y, box in [
+    for name, width, height, x, y, box in cases:
+        picture = np.ascontiguousarray(face(width)[:height])
+        crops[name] = crop(picture, haar_square(x, y, box, box)) if box else picture
+        (folder / f"{name}.rgb").write_bytes(picture.tobytes())
+        for i, raw in enumerate(predict_raw(predictor, [crops[name]])):
+            (folder / f"{name}.{i}").write_bytes(raw.tobytes())
+        lines.append(f"{name} {width} {height} {x} {y} {box}")
+    (folder / "cases.txt").write_text("\n".join(lines))
+    ended = subprocess.run(
+        [*command, str(artifact.path), str(folder)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    *found, refused = ended.stdout.splitlines()
+    assert refused.startswith("refused found sha256 ")
+    words = [line.split(" ") for line in found]
+    assert [each[0] for each in words] == list(crops)
+    return {each[0]: (crops[each[0]], each[1:]) for each in words}
+
+
+def check_kotlin(artifact: Artifact, cut: Image, words: Sequence[str]) -> None:
+    """Hold NAME VALUE LABEL PROBABILITIES of each head to what `predict` says."""
+    contract = artifact.sidecar.contract
+    values = predict_faces(open_predictor(artifact), [cut])
+    assert len(words) == 4 * len(contract.heads)
+    for i, head in enumerate(contract.heads):
+        called, value, label, of_each = words[4 * i : 4 * i + 4]
+        wanted = values[head.name]
+        assert called == head.name
+        if head.has_classes:
+            (number,) = class_numbers(wanted, head)
+            assert label == head.classes[number]
+        else:
+            assert label == "null"
+        if head.kind == "classes":
+            np.testing.assert_allclose(
+                [float(each) for each in of_each.split("|")], wanted[0], rtol=1e-12
+            )
+            wanted = wanted[:, number]
+        else:
+            assert of_each == ""
+        np.testing.assert_allclose(float(value), wanted[0], rtol=1e-12)
+
+
+def test_kotlin_on_a_jvm_does_what_predict_does(tmp_path: Path) -> None:
+    artifact = shipped()
+    cases = [
         ("shrunk", 300, 300, 0, 0, 0),
         ("halved", 256, 256, 0, 0, 0),
         ("same", 128, 128, 0, 0, 0),
         ("enlarged", 77, 77, 0, 0, 0),
         ("beyond", 320, 240, 190, 130, 140),
         ("inside", 640, 480, 200, 100, 200),
-    ]:
-        picture = np.ascontiguousarray(face(width)[:height])
-        crops[name] = crop(picture, haar_square(x, y, box, box)) if box else picture
-        (tmp_path / f"{name}.rgb").write_bytes(picture.tobytes())
-        for i, raw in enumerate(predict_raw(predictor, [crops[name]])):
-            (tmp_path / f"{name}.{i}").write_bytes(raw.tobytes())
-        lines.append(f"{name} {width} {height} {x} {y} {box}")
-    (tmp_path / "cases.txt").write_text("\n".join(lines))
-    ended = subprocess.run(
-        [*command, str(artifact.path), str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    *found, refused = ended.stdout.splitlines()
-    assert refused.startswith("refused found sha256 ")
-    assert len(found) == len(crops)
-    for line, (name, cut) in zip(found, crops.items(), strict=True):
+    ]
+    for name, (cut, words) in run_kotlin(artifact, tmp_path, cases).items():
         given_pixels = np.frombuffer((tmp_path / f"{name}.in").read_bytes(), np.int8) + np.int16(
             128
         )
         wanted = to_input(cut, 128).ravel().astype(np.int16)
         # OpenCV averages and interpolates in fixed point, Kotlin in doubles: they round apart
         assert np.abs(given_pixels - wanted).max() <= (name in ("halved", "enlarged"))
-        values = predict_faces(predictor, [cut])
-        words = line.split()
-        assert words[0] == name
-        for head, (called, value, label) in zip(
-            contract.heads, (words[1:4], words[4:7]), strict=True
-        ):
-            assert called == head.name
-            np.testing.assert_allclose(float(value), values[head.name][0], rtol=1e-12)
-            likelier = int(values[head.name][0] >= 0.5)
-            assert label == (head.classes[likelier] if head.classes else "null")
+        check_kotlin(artifact, cut, words)
+
+
+def test_kotlin_knows_classes_and_decades(tmp_path: Path) -> None:
+    names = ("expression", "age", "decade", "gender")
+    artifact = headed(tmp_path, "int8", names, plain=True)
+    cases = [(f"face{side_px}", side_px, side_px, 0, 0, 0) for side_px in (8, 32, 40)]
+    for cut, words in run_kotlin(artifact, tmp_path, cases).values():
+        check_kotlin(artifact, cut, words)

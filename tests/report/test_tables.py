@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from edgeface.bench.latency import LatencySamples, MemoryUse
-from edgeface.bench.protocol import BenchProtocol
+from edgeface.bench.latency import LatencySamples
 from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.report.attribute_tables import attribute_markdown, attribute_rows, attribute_table
 from edgeface.report.tables import (
     NOT_MEASURED,
     bench_markdown,
@@ -22,28 +22,14 @@ from edgeface.report.tables import (
     class_rows,
     class_table,
 )
-from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Metric, Quality
+from support import report_results as reports
 
 VGG = "vgg16-a100-224px-float32"
 PRUNED = "mobilenetv2-a100-128px-p30-float32"  # the longest name that recipes make
 INT8 = "mobilenetv2-a100-128px-p30-int8"
 
-HOST = DeviceInfo(
-    name="local",
-    model="Some CPU",
-    arch="x86_64",
-    cores=2,
-    ram_bytes=None,
-    os="Linux",
-    python="3.11.2 (64-bit)",
-    governor=None,
-    clock_mhz=None,
-    temperature_c=None,
-    throttle_bits=None,
-    is_target=False,
-    note="x86 host, not a device",
-)
+HOST = replace(reports.HOST, clock_mhz=None)
 FIGURES = {
     "accuracy": (0.9711, 0.9655, 0.9764),
     "precision_female": (0.9, 0.8, 1.0),
@@ -79,44 +65,31 @@ def quality(data: str = "drawn faces") -> Quality:
 
 
 def entry(name: str, latency_ms: float, **changes: Any) -> BenchEntry:
-    made = BenchEntry(
-        name=name,
-        artifact_sha256="00",
-        size_bytes=2_345_678,
-        scheme="int8",
-        parameters=1,
-        macs=2,
-        trained=True,
-        latency=LatencySamples(
-            name=name, repeats=((latency_ms,) * 3,), load_ms=(1.0,), first_inference_ms=(1.0,)
-        ),
-        memory=MemoryUse(peak_rss_bytes=60_000_000, baseline_rss_bytes=40_000_000),
-        quality=quality(),
+    """Whose every run takes the same time."""
+    samples = LatencySamples(
+        name=name, repeats=((latency_ms,) * 3,), load_ms=(1.0,), first_inference_ms=(1.0,)
     )
-    return replace(made, **changes)
+    about: dict[str, Any] = {"latency": samples, "quality": quality(), "size_bytes": 2_345_678}
+    return reports.entry(name, **(about | changes))
 
 
 def result(**changes: Any) -> BenchResult:
-    made = BenchResult(
-        schema_version=1,
-        started_utc="2025-11-22T03:16:05.123456+00:00",
-        device_before=HOST,
-        device_after=HOST,
-        protocol=BenchProtocol(),
-        runtime="ai-edge-litert",
-        runtime_version="2.1.0",
-        edgeface_version="0.1.0",
-        commit="unknown",
-        entries=(
-            entry(VGG, 250.0, size_bytes=537_000_000, trained=False, quality=None),
-            entry(PRUNED, 12.5),
-            entry(INT8, 2.5),
-        ),
-        baseline=VGG,
-        data="drawn faces",
-        warnings=("the fan was off",),
+    entries = (
+        entry(VGG, 250.0, size_bytes=537_000_000, trained=False, quality=None),
+        entry(PRUNED, 12.5),
+        entry(INT8, 2.5),
     )
-    return replace(made, **changes)
+    about = {
+        "started_utc": "2025-11-22T03:16:05.123456+00:00",
+        "device_before": HOST,
+        "device_after": HOST,
+        "runtime_version": "2.1.0",
+        "entries": entries,
+        "baseline": VGG,
+        "data": "drawn faces",
+        "warnings": ("the fan was off",),
+    }
+    return reports.result(**(about | changes))
 
 
 def printed(table: Table, width: int = 100) -> str:
@@ -298,3 +271,53 @@ def test_no_quality_at_all_is_said_once() -> None:
 def test_about_three_digits_and_no_exponent(latency_ms: float, text: str) -> None:
     row = bench_rows(result(entries=(entry(VGG, latency_ms),)))[0]
     assert row.p50_ms == text
+
+
+def of_expressions(never: str = "") -> BenchResult:
+    """One model that tells nothing but expressions."""
+    quality = replace(reports.quality(0.9, 5.0), metrics=reports.expressions(never))
+    return result(entries=(entry(INT8, 2.5, quality=quality),), baseline=None, data="utkface")
+
+
+def test_a_model_without_gender_or_age_reads_not_measured_there() -> None:
+    made = of_expressions()
+    (row,) = bench_rows(made)
+    assert row.gender_accuracy_pct.one_line() == row.age_mae_years.one_line() == NOT_MEASURED
+    assert [each.label for each in class_rows(made)] == [
+        f"expression: {name}" for name in reports.EXPRESSIONS
+    ]
+    assert {each.age_rmse_years.value for each in class_rows(made)} == {NOT_MEASURED}
+    ages = replace(quality(), metrics=tuple(m for m in quality().metrics if m.task == "age"))
+    (only,) = class_rows(result(entries=(entry(INT8, 1.0, quality=ages),), baseline=None))
+    assert (only.label, only.age_rmse_years.value) == ("", "6.50")
+
+
+def test_other_attributes_have_a_table_of_their_own_and_others_have_none() -> None:
+    made = of_expressions(never="disgust")
+    # 10 of each: neutral all right, five others half, disgust none: (1 + 5 / 2) / 7
+    expected = [
+        ("expression", "accuracy %", "50.0 (49.0–51.0)", "70"),
+        ("expression", "balanced accuracy %", "50.0 (49.0–51.0)", "70"),
+        ("expression", "macro F1 %", "62.5 (61.3–63.7)", "70"),
+        ("expression", "never predicted", "disgust", "70"),
+    ]
+    rows = attribute_rows(made)
+    assert [(r.attribute, r.figure, r.value.one_line(), r.n) for r in rows] == expected
+    assert attribute_rows(of_expressions())[-1].value.value == "none"
+    table = attribute_table(made)
+    assert table is not None
+    terminal = printed(table)
+    assert max(map(len, terminal.splitlines())) <= 100
+    for text in (terminal, attribute_markdown(made), bench_markdown(made)):
+        for _, figure, value, _ in expected:
+            assert figure in text
+            assert value in text
+    assert attribute_rows(result()) == []
+    assert attribute_table(result()) is None
+    assert "Other attributes" not in bench_markdown(result())
+
+
+def test_an_accuracy_is_that_of_its_own_head() -> None:
+    both = replace(quality(), metrics=(*reports.expressions(), *quality().metrics))
+    (row,) = bench_rows(result(entries=(entry(INT8, 1.0, quality=both),), baseline=None))
+    assert row.gender_accuracy_pct.value == "97.1"

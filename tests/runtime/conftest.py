@@ -1,6 +1,6 @@
 """Tiny real `.tflite` files, written by hand through the flatbuffer schema.
 
-Two dense heads on an 8 x 8 picture. No TensorFlow: these tests run wherever `runtime` runs, and
+Dense heads on an 8 x 8 picture. No TensorFlow: these tests run wherever `runtime` runs, and
 because the weights are known, numpy can say what a model must give.
 """
 
@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgeface.records import write_json
+from edgeface.runtime.decode import output_units
 from edgeface.runtime.interpreter import open_model, tensor_specs
 from edgeface.runtime.selftest import make_golden
 from edgeface.types import (
@@ -32,6 +33,18 @@ from edgeface.types import (
 
 SIDE_PX = 8
 BINS = (0.0, 20.0, 40.0, 60.0, 80.0)
+DECADES = tuple(float(age) for age in range(5, 110, 10))
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+HEADS = {
+    head.name: head
+    for head in (
+        HeadSpec(name="age", kind="expectation", tensor="age", bins=BINS, unit="years"),
+        HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES),
+        HeadSpec(name="expression", kind="classes", tensor="expression", classes=EXPRESSIONS),
+        HeadSpec(name="decade", kind="decades", tensor="decade", bins=DECADES, unit="years"),
+    )
+}
+TWO = ("age", "gender")
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "int8": schema.TensorType.INT8,
@@ -42,11 +55,11 @@ TYPES = {
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A `.tflite` and what it computes: 5 logits of age and 1 of gender, kernel @ pixels + bias.
+    """A `.tflite` and what it computes: the logits of some of `HEADS`, kernel @ pixels + bias.
 
     Attributes:
         content: the file.
-        kernels: real weights by output name, [K, 192].
+        kernels: real weights by head, which is the output's name too, [K, 192].
         biases: real biases by output name, [K].
         scales: (scale, zero point) by output name; empty if the file is float32.
     """
@@ -91,8 +104,8 @@ class _Writer:
         return len(self.tensors) - 1
 
 
-def build_tiny_model(dtype: str, seed: int) -> TinyModel:
-    """Write a model with input and outputs of one dtype."""
+def build_tiny_model(dtype: str, seed: int, names: Sequence[str] = TWO) -> TinyModel:
+    """Write a model with input and outputs of one dtype, and with those of `HEADS`."""
     generator = np.random.default_rng(seed)
     pixels = SIDE_PX * SIDE_PX * 3
     writer = _Writer()
@@ -104,7 +117,8 @@ def build_tiny_model(dtype: str, seed: int) -> TinyModel:
     biases: Dict[str, NDArray[np.float64]] = {}
     scales: Dict[str, Tuple[float, int]] = {}
     operators, outputs = [], []
-    for name, size in (("age", len(BINS)), ("gender", 1)):
+    for name in names:
+        size = output_units(HEADS[name])
         steps = generator.integers(-127, 128, (size, pixels))
         bias_steps = generator.integers(-2000, 2000, size)
         kernel_scale = float(np.float32(2e-5))
@@ -176,10 +190,7 @@ def contract_of(model: TinyModel) -> Contract:
         image=ImageSpec(side_px=SIDE_PX),
         input=input_spec,
         outputs=outputs,
-        heads=(
-            HeadSpec(name="age", kind="expectation", tensor="age", bins=BINS, unit="years"),
-            HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES),
-        ),
+        heads=tuple(HEADS[name] for name in model.kernels),
     )
 
 
@@ -203,40 +214,45 @@ def write_artifact(
     """Write `NAME.tflite` and `NAME.json` and give the path of the first."""
 
     def write(model: TinyModel, name: str = "tiny-a100-8px-int8") -> Path:
-        contract = contract_of(model)
-        opened = open_model(model.content, where=name)
-        sidecar = Sidecar(
-            schema_version=SIDECAR_SCHEMA_VERSION,
-            name=name,
-            backbone="tiny",
-            scheme="int8" if model.scales else "float32",
-            sha256=hashlib.sha256(model.content).hexdigest(),
-            size_bytes=len(model.content),
-            contract=contract,
-            golden=make_golden(opened, pictures, contract, 1.0 if model.scales else 1e-4),
-            provenance=Provenance(
-                run_id="0",
-                recipe={},
-                seed=0,
-                data="none",
-                data_kind="none",
-                manifest_sha256="",
-                calibration_ids=(),
-                weights="random",
-                trained=False,
-                pruning_ratio=0.0,
-                parameters=6 * 192 + 6,
-                macs=6 * 192,
-                versions={},
-                commit="unknown",
-                created_utc="2025-01-01T00:00:00Z",
-            ),
-            quality=None,
-            licence="none",
-        )
-        path = tmp_path / f"{name}.tflite"
-        path.write_bytes(model.content)
-        write_json(path.with_suffix(".json"), sidecar)
-        return path
+        return write_tiny(tmp_path / f"{name}.tflite", model, pictures)
 
     return write
+
+
+def write_tiny(path: Path, model: TinyModel, pictures: Sequence[NDArray[np.uint8]]) -> Path:
+    """Write a model and its sidecar, with golden vectors of the pictures; gives the path."""
+    contract = contract_of(model)
+    opened = open_model(model.content, where=path.stem)
+    units = sum(len(bias) for bias in model.biases.values())
+    sidecar = Sidecar(
+        schema_version=SIDECAR_SCHEMA_VERSION,
+        name=path.stem,
+        backbone="tiny",
+        scheme="int8" if model.scales else "float32",
+        sha256=hashlib.sha256(model.content).hexdigest(),
+        size_bytes=len(model.content),
+        contract=contract,
+        golden=make_golden(opened, pictures, contract, 1.0 if model.scales else 1e-4),
+        provenance=Provenance(
+            run_id="0",
+            recipe={},
+            seed=0,
+            data="none",
+            data_kind="none",
+            manifest_sha256="",
+            calibration_ids=(),
+            weights="random",
+            trained=False,
+            pruning_ratio=0.0,
+            parameters=units * 192 + units,
+            macs=units * 192,
+            versions={},
+            commit="unknown",
+            created_utc="2025-01-01T00:00:00Z",
+        ),
+        quality=None,
+        licence="none",
+    )
+    path.write_bytes(model.content)
+    write_json(path.with_suffix(".json"), sidecar)
+    return path

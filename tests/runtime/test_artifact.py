@@ -147,6 +147,8 @@ def test_a_tolerance_that_passes_anything_is_refused(
 
 GOOD_AGE = HeadSpec(name="age", kind="expectation", tensor="age", bins=(0, 1, 2, 3, 4))
 GOOD_GENDER = HeadSpec(name="gender", kind="binary", tensor="gender", classes=("no", "yes"))
+GOOD_MOOD = HeadSpec(name="mood", kind="classes", tensor="age", classes=("a", "b", "c", "d", "e"))
+GOOD_DECADE = replace(GOOD_AGE, kind="decades", bins=(5, 15, 25, 35, 45))
 
 
 def with_image(contract: Contract, **changes: Any) -> Contract:
@@ -199,6 +201,31 @@ def with_image(contract: Contract, **changes: Any) -> Contract:
             "expected two different names",
         ),
         (
+            lambda c: replace(c, heads=(replace(GOOD_GENDER, classes=("a", "b", "b")),)),
+            "classes: found ['a', 'b', 'b'], expected two different names",
+        ),
+        (
+            lambda c: replace(c, heads=(replace(GOOD_MOOD, classes=("a", "b")),)),
+            "tensor age has shape [1, 5], expected [1, 2]",
+        ),
+        (
+            lambda c: replace(c, heads=(replace(GOOD_MOOD, classes=("a", "b", "c", "d", "a")),)),
+            "expected every name once",
+        ),
+        (
+            lambda c: replace(c, heads=(replace(GOOD_MOOD, tensor="gender", classes=("a",)),)),
+            "classes: found ['a'], expected one name an output, two or more",
+        ),
+        (
+            lambda c: replace(c, heads=(replace(GOOD_DECADE, bins=(5.0, 15.0)),)),
+            "tensor age has shape [1, 5], expected [1, 2]",
+        ),
+        (lambda c: replace(c, heads=(replace(GOOD_DECADE, bins=()),)), "bins: found none"),
+        (
+            lambda c: replace(c, heads=(GOOD_MOOD, replace(GOOD_AGE, name="p_mood"))),
+            "a face would have p_mood twice",
+        ),
+        (
             lambda c: replace(c, heads=(GOOD_GENDER, replace(GOOD_GENDER, name="hat"))),
             "a face would have p_yes twice",
         ),
@@ -215,6 +242,15 @@ def test_a_contract_that_contradicts_itself(
     assert contract_problems(good) == []
     problems = contract_problems(change(good))
     assert any(expected in problem for problem in problems), problems
+
+
+def test_every_kind_of_head_can_be_right(
+    tiny_contract: Callable[[Any], Contract], int8_model: Any
+) -> None:
+    good = tiny_contract(int8_model)
+    regression = HeadSpec(name="yaw", kind="regression", tensor="gender", unit="degrees")
+    for heads in ((GOOD_MOOD,), (GOOD_DECADE, GOOD_GENDER), (regression,), (GOOD_MOOD, GOOD_AGE)):
+        assert contract_problems(replace(good, heads=heads)) == []
 
 
 def test_a_contract_that_contradicts_itself_does_not_load(

@@ -12,13 +12,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeface.errors import ArtifactError
-from edgeface.runtime.decode import decode, expectation, sigmoid
+from edgeface.runtime.decode import (
+    class_numbers,
+    decode,
+    expectation,
+    output_units,
+    sigmoid,
+    softmax,
+)
 from edgeface.types import Contract, HeadSpec, ImageSpec, TensorSpec
 
 INPUT = TensorSpec("image", (1, 8, 8, 3), "float32")
 AGE = HeadSpec(name="age", kind="expectation", tensor="a", bins=(0.0, 10.0, 30.0), unit="years")
 GENDER = HeadSpec(name="gender", kind="binary", tensor="g", classes=("male", "female"))
 SMILE = HeadSpec(name="smile", kind="regression", tensor="s", unit="ratio")
+MOOD = HeadSpec(name="mood", kind="classes", tensor="m", classes=("sad", "calm", "happy"))
+DECADE = HeadSpec(name="decade", kind="decades", tensor="d", bins=(5.0, 15.0, 25.0), unit="years")
 
 
 def contract_of(outputs: Sequence[TensorSpec], heads: Sequence[HeadSpec]) -> Contract:
@@ -53,6 +62,53 @@ def test_three_kinds_of_heads_in_a_batch() -> None:
     assert all(array.dtype == np.float64 for array in values.values())
 
 
+def test_classes_and_decades_in_a_batch() -> None:
+    outputs = [
+        TensorSpec("m", (1, 3), "int8", 0.5, -10),
+        TensorSpec("d", (1, 3), "uint8", 0.25, 128),
+    ]
+    raw: List[NDArray[Any]] = [
+        np.array([[-10, -8, -6], [127, -128, -128]], np.int8),
+        np.array([[0, 200, 199], [130, 130, 129]], np.uint8),
+    ]
+    values = decode(raw, contract_of(outputs, [DECADE, MOOD]))
+    assert list(values) == ["decade", "mood"]
+    # the likeliest bin, and the first of two that are equally likely
+    np.testing.assert_array_equal(values["decade"], [15.0, 5.0])
+    # (-10, -8, -6 + 10) * 0.5 = 0, 1, 2; (127 + 10) * 0.5 = 68.5 against -59
+    sum_of_three = 1 + math.e + math.e**2
+    first = np.array([1.0, math.e, math.e**2]) / sum_of_three
+    expected = np.stack([first, np.array([1.0, 0.0, 0.0])])
+    np.testing.assert_allclose(values["mood"], expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(class_numbers(values["mood"], MOOD), [2, 0])
+    assert all(array.dtype == np.float64 for array in values.values())
+
+
+def test_the_class_that_is_named() -> None:
+    np.testing.assert_array_equal(
+        class_numbers(np.array([0.0, 0.49999, 0.5, 1.0]), GENDER), [0, 0, 1, 1]
+    )
+    probabilities = np.array([[0.2, 0.4, 0.4], [0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
+    named = class_numbers(probabilities, MOOD)
+    np.testing.assert_array_equal(named, [1, 0, 2])
+    assert named.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("head", "units"), [(AGE, 3), (GENDER, 1), (SMILE, 1), (MOOD, 3), (DECADE, 3)]
+)
+def test_units_of_each_kind(head: HeadSpec, units: int) -> None:
+    assert output_units(head) == units
+
+
+@given(logits=st.lists(st.floats(-700, 700), min_size=2, max_size=7))
+def test_a_softmax_adds_up_and_keeps_the_order(logits: List[float]) -> None:
+    (probabilities,) = softmax(np.array([logits]))
+    assert probabilities.sum() == pytest.approx(1.0, abs=1e-12)
+    assert (probabilities >= 0).all()
+    assert probabilities[int(np.argmax(logits))] == probabilities.max()
+
+
 @given(logits=st.lists(st.floats(-50, 50), min_size=3, max_size=3))
 def test_expectation_is_the_softmax_mean_and_stays_within_the_bins(logits: List[float]) -> None:
     value = float(expectation(np.array([logits]), AGE.bins)[0])
@@ -82,10 +138,12 @@ def test_extreme_logits_do_not_overflow() -> None:  # a warning would be an erro
 
 
 def test_an_empty_batch_gives_empty_values() -> None:
-    outputs = [TensorSpec("a", (1, 3), "float32"), TensorSpec("g", (1, 1), "float32")]
-    raw = [np.empty((0, 3), np.float32), np.empty((0, 1), np.float32)]
-    values = decode(raw, contract_of(outputs, [AGE, GENDER]))
-    assert values["age"].shape == values["gender"].shape == (0,)
+    widths = {"a": 3, "g": 1, "m": 3, "d": 3}
+    outputs = [TensorSpec(name, (1, width), "float32") for name, width in widths.items()]
+    raw = [np.empty((0, width), np.float32) for width in widths.values()]
+    values = decode(raw, contract_of(outputs, [AGE, GENDER, MOOD, DECADE]))
+    assert values["age"].shape == values["gender"].shape == values["decade"].shape == (0,)
+    assert values["mood"].shape == (0, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import numpy as np
 import pytest
 
 from edgeface.errors import DataError
-from edgeface.runtime.draw import annotate, caption, encode
+from edgeface.runtime.draw import annotate, caption_rows, encode
 from edgeface.runtime.preprocess import decode_image
 from edgeface.types import Contract, HeadSpec
 
@@ -32,7 +32,52 @@ def face(box: Any) -> Dict[str, Any]:
 
 
 def test_a_caption_has_every_head(contract: Contract) -> None:
-    assert caption(face(None), contract) == "female, 31 years, yaw -2.5 degrees"
+    assert caption_rows(face(None), contract) == ("female, 31 years", "yaw -2.5 degrees")
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (("gender", "age", "expression"), ("female, 31 years", "happy 83 %")),
+        (("expression",), ("happy 83 %",)),
+        (("decade", "expression"), ("35 years, happy 83 %",)),  # 20 letters
+        (("pose", "decade"), ("looking up to the left 55 %", "35 years")),
+    ],
+)
+def test_a_class_is_named_with_its_probability(
+    contract: Contract, names: Tuple[str, ...], rows: Tuple[str, ...]
+) -> None:
+    more = (
+        HeadSpec(name="expression", kind="classes", tensor="e", classes=("sad", "calm", "happy")),
+        HeadSpec(name="decade", kind="decades", tensor="d", bins=(25.0, 35.0), unit="years"),
+        HeadSpec(name="pose", kind="classes", tensor="p", classes=("looking up to the left", "b")),
+    )
+    said = {
+        "expression": "happy",
+        "p_expression": {"sad": 0.1, "calm": 0.0688, "happy": 0.8312},
+        "decade": 35.0,
+        "pose": "looking up to the left",
+        "p_pose": {"looking up to the left": 0.55, "b": 0.45},
+    }
+    heads = {head.name: head for head in (*contract.heads, *more)}
+    chosen = replace(contract, heads=tuple(heads[name] for name in names))
+    assert caption_rows({**face(None), **said}, chosen) == rows
+
+
+def test_rows_stand_one_below_the_other(contract: Contract) -> None:
+    """One row is as it was with two; a label of two rows is a row higher, and no wider."""
+    picture = np.zeros((300, 400, 3), np.uint8)
+    two = annotate(picture, [face([100, 120, 80, 90])], contract)
+    short = replace(contract, heads=contract.heads[:2])
+    one = annotate(picture, [face([100, 120, 80, 90])], short)
+    heights = [np.flatnonzero((each == GREEN).all(axis=2).any(axis=1)).min() for each in (two, one)]
+    row_px = heights[1] - heights[0]
+    assert 11 < row_px < 22  # a letter has 11 px
+    white = [np.argwhere((each > 180).all(axis=2)) for each in (two, one)]
+    upper = two[heights[0] : heights[1]]
+    assert (upper > 180).all(axis=2).any()
+    assert (two[heights[1] : 120] > 180).all(axis=2).any()
+    assert len(white[0]) > len(white[1])
 
 
 def test_a_box_is_framed_and_what_is_far_from_it_stays(contract: Contract) -> None:
@@ -43,7 +88,7 @@ def test_a_box_is_framed_and_what_is_far_from_it_stays(contract: Contract) -> No
     for corner in ((120, 100), (209, 179), (120, 140), (165, 100)):
         assert tuple(drawn[corner]) == GREEN
     changed = np.argwhere((drawn != picture).any(axis=2))
-    assert changed.min(axis=0)[0] > 120 - 40  # the words stand just above
+    assert changed.min(axis=0)[0] > 120 - 50  # the words stand just above, in two rows
     assert changed.max(axis=0)[0] <= 209 + 2
     np.testing.assert_array_equal(drawn[130:200, 110:170], picture[130:200, 110:170])  # the face
 

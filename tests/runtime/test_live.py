@@ -22,8 +22,8 @@ from edgeface.runtime.predict import (
     open_predictor,
     predict_faces,
 )
-from edgeface.runtime.stage_times import StageTimes
-from runtime.conftest import TinyModel
+from edgeface.runtime.stage_times import FPS_FRAMES, StageTimes
+from runtime.conftest import TinyModel, build_tiny_model
 from support.live_fakes import FakeClock, FakeSource, patch_at, texture
 
 Picture = NDArray[np.uint8]
@@ -178,6 +178,61 @@ def test_what_is_said_is_what_predict_says_of_the_same_crops(predictor: Predicto
         np.testing.assert_array_equal(drawn[:170], expected[:170])  # the graph is below
 
 
+@pytest.mark.parametrize("average_frames", [1, 3])
+def test_classes_are_averaged_over_frames_and_then_named(
+    average_frames: int, write_artifact: Callable[[TinyModel, str], object]
+) -> None:
+    """The oracle is the mean of the probabilities of the same face's last crops."""
+    path = write_artifact(build_tiny_model("float32", 3, ("expression", "decade")), "moods")
+    moods = open_predictor(load_artifact(path))  # type: ignore[arg-type]  # a Path
+    square = (60, 50, 120, 120)  # stands still, so that the patch moves through it
+
+    def where(rgb: Picture) -> list[Detection]:
+        return [Detection(box=the_patch(rgb)[0].box, crop=square)]
+
+    frames, sink = moving(5), ListSink()
+    plan = LivePlan(detect_every=1, seconds=None, min_face_px=40, average_frames=average_frames)
+    look_at(frames, moods, where=where, plan=plan, sinks=[sink])
+    values = predict_faces(moods, [crop(rgb, square) for rgb in frames])
+    assert np.ptp(values["expression"], axis=0).max() > 0.001  # the crops differ
+    for i, (rgb, (drawn, _)) in enumerate(zip(frames, sink.shown, strict=True)):
+        last = slice(max(0, i + 1 - average_frames), i + 1)
+        decades = np.sort(values["decade"][last])
+        averaged = {
+            "expression": values["expression"][last].mean(axis=0, keepdims=True),
+            "decade": decades[[(len(decades) - 1) // 2]],
+        }
+        said = describe_face(averaged, moods.contract, 0, the_patch(rgb)[0].box)
+        expected = draw_live(rgb, [said], moods.contract, [])
+        np.testing.assert_array_equal(drawn[:170], expected[:170])  # the graph is below
+
+
+def test_the_frame_rate_as_it_went_is_told(predictor: Predictor) -> None:
+    """A frame each 0.1 s, but the detections of frames 0 and 4 take 0.05 s more."""
+    result, _ = look_at(moving(8), predictor, costs_s=0.05)
+    done_s = [0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.7]
+    assert len(done_s) <= FPS_FRAMES
+    told = result.fps_samples
+    assert [each.at_s for each in told] == pytest.approx(done_s[1:])
+    assert [each.fps for each in told] == pytest.approx(
+        [i / (at_s - 0.05) for i, at_s in enumerate(done_s) if i]
+    )
+    none, _ = look_at(moving(1), predictor)
+    assert none.fps_samples == ()
+
+
+@pytest.mark.parametrize("draw_graph", [True, False])
+def test_the_graph_can_be_left_out(predictor: Predictor, *, draw_graph: bool) -> None:
+    sink = ListSink()
+    plan = LivePlan(detect_every=1, seconds=None, min_face_px=40, draw_graph=draw_graph)
+    frames = [texture(240, 320, i) for i in range(4)]
+    result, _ = look_at(frames, predictor, where=lambda rgb: [], plan=plan, sinks=[sink])
+    changed = [(rgb != drawn).any() for rgb, (drawn, _) in zip(frames, sink.shown, strict=True)]
+    # one frame has no rate, and the second is drawn before its own is known
+    assert changed == [False, False, draw_graph, draw_graph]
+    assert len(result.fps_samples) == 3
+
+
 def test_a_lost_face_is_looked_for_at_once(predictor: Predictor) -> None:
     frames = [texture(240, 320, 1), texture(240, 320, 1), *[texture(240, 320, 2)] * 2]
     middle = [Detection(box=(100, 70, 100, 100), crop=(100, 70, 100, 100))]
@@ -293,3 +348,8 @@ def test_a_plan_without_end_is_refused(values: tuple[int, float | None, int], te
     every, seconds, px = values
     with pytest.raises(ValueError, match=text):
         LivePlan(detect_every=every, seconds=seconds, min_face_px=px)
+
+
+def test_a_mean_of_no_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match="average_frames: found 0, expected 1 or more"):
+        LivePlan(detect_every=1, seconds=None, min_face_px=64, average_frames=0)

@@ -21,7 +21,9 @@ from edgeface.runtime.predict import (
     predict_raw,
 )
 from edgeface.runtime.preprocess import to_input
+from edgeface.runtime.selftest import self_test
 from edgeface.types import Contract, HeadSpec
+from runtime.conftest import DECADES, EXPRESSIONS, build_tiny_model
 
 Pictures = List[NDArray[np.uint8]]
 Write = Callable[..., Path]
@@ -150,3 +152,81 @@ def test_a_face_in_words(
     assert face == expected
     assert list(face) == list(expected)
     assert json.loads(json.dumps(face)) == expected
+
+
+@pytest.mark.parametrize(
+    ("i", "expected"),
+    [
+        (
+            0,
+            {
+                "box": None,
+                "age": 35.0,
+                "expression": "happy",
+                "p_expression": {"sad": 0.1, "happy": 0.83, "angry": 0.07},
+            },
+        ),
+        # two of the same probability: the first; each is rounded for itself
+        (
+            1,
+            {
+                "box": None,
+                "age": 105.0,
+                "expression": "sad",
+                "p_expression": {"sad": 0.4321, "happy": 0.4321, "angry": 0.1358},
+            },
+        ),
+    ],
+)
+def test_a_face_of_classes_and_decades_in_words(
+    i: int, expected: Dict[str, Any], tiny_contract: Any, int8_model: Any
+) -> None:
+    moods = ("sad", "happy", "angry")
+    heads = (
+        HeadSpec(name="age", kind="decades", tensor="a", bins=(35.0, 105.0), unit="years"),
+        HeadSpec(name="expression", kind="classes", tensor="e", classes=moods),
+    )
+    values = {
+        "age": np.array([35.0, 105.0]),
+        "expression": np.array([[0.1, 0.83, 0.07], [0.43211, 0.43211, 0.13578]]),
+    }
+    face = describe_face(values, replace(tiny_contract(int8_model), heads=heads), i, None)
+    assert face == expected
+    assert list(face) == list(expected)
+    assert list(face["p_expression"]) == list(moods)
+    assert json.loads(json.dumps(face)) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_model_without_gender_or_age(
+    dtype: str, write_artifact: Write, pictures: Pictures
+) -> None:
+    """The whole way, from the file on; the oracle is softmax and argmax of the known weights."""
+    model = build_tiny_model(dtype, 3, ("expression", "decade"))
+    artifact = load_artifact(write_artifact(model))
+    assert self_test(artifact) == ()
+    predictor = open_predictor(artifact)
+    values = predict_faces(predictor, pictures)
+    assert {name: array.shape for name, array in values.items()} == {
+        "expression": (3, 7),
+        "decade": (3,),
+    }
+    scale, zero_point = model.scales.get("expression", (0.0, 0))
+    for i, picture in enumerate(pictures):
+        image = to_input(picture, 8)
+        logits = {name: model.real(image, name) for name in model.kernels}
+        if dtype == "int8":  # what an output of 8 bits can say of them
+            for name, real in logits.items():
+                steps = np.clip(np.round(real / scale) + zero_point, -128, 127)
+                logits[name] = (steps - zero_point) * scale
+        weights = np.exp(logits["expression"])
+        # int8 kernels may round a step away from numpy: exp(0.04) is 4 %
+        np.testing.assert_allclose(
+            values["expression"][i], weights / weights.sum(), rtol=0.09 if scale else 1e-4
+        )
+        face = describe_face(values, predictor.contract, i, None)
+        assert list(face) == ["box", "expression", "p_expression", "decade"]
+        assert face["expression"] == EXPRESSIONS[int(logits["expression"].argmax())]
+        assert face["decade"] == DECADES[int(logits["decade"].argmax())]
+    empty = predict_faces(predictor, [])
+    assert empty["expression"].shape == (0, 7)

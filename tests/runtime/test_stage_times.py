@@ -8,7 +8,7 @@ import pytest
 
 from edgeface.runtime.stage_times import (
     FPS_FRAMES,
-    FPS_HISTORY,
+    GRAPH_S,
     KEPT_SAMPLES,
     FpsMeter,
     StageTimes,
@@ -83,14 +83,37 @@ def test_threads_may_share_one() -> None:
 def test_fps_is_that_of_the_last_second_of_frames() -> None:
     meter = FpsMeter()
     meter.add(5.0)
-    assert not meter.history  # one frame has no rate
+    assert not meter.samples  # one frame has no rate
+    assert not meter.recent
     for i in range(1, 11):
         meter.add(5.0 + i / 20)
-    assert meter.history[-1] == pytest.approx(20)
-    for i in range(FPS_FRAMES + FPS_HISTORY):
+    assert meter.samples[-1].fps == pytest.approx(20)
+    assert meter.samples[-1].at_s == 5.5
+    for i in range(FPS_FRAMES + 1):
         meter.add(6.0 + i / 50)
-    assert meter.history[-1] == pytest.approx(50)  # the slow ones are forgotten
-    assert len(meter.history) == FPS_HISTORY
+    assert meter.samples[-1].fps == pytest.approx(50)  # the slow ones are forgotten
+    assert len(meter.samples) == 10 + FPS_FRAMES + 1
+    assert meter.recent == meter.samples
+
+
+def test_the_graph_has_its_seconds_and_the_samples_all_frames_but_the_oldest() -> None:
+    meter = FpsMeter()
+    for i in range(KEPT_SAMPLES + 100):
+        meter.add(i / 4)
+    newest_s = (KEPT_SAMPLES + 99) / 4
+    assert [each.at_s for each in meter.recent] == [
+        newest_s - GRAPH_S + i / 4 for i in range(int(GRAPH_S * 4) + 1)
+    ]
+    assert len(meter.samples) == KEPT_SAMPLES
+    assert meter.samples[-41:] == meter.recent
+    assert {each.fps for each in meter.samples[FPS_FRAMES:]} == {4.0}
+
+
+def test_frames_that_take_no_time_have_no_rate() -> None:
+    meter = FpsMeter()
+    for at_s in (1.0, 1.0, 1.0):
+        meter.add(at_s)
+    assert meter.samples == ()
 
 
 def test_the_clock_of_the_machine_waits_for_a_stop() -> None:

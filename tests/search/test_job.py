@@ -12,7 +12,9 @@ import tf_keras as keras
 
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.config import DataSpec, ModelSpec, PruneSpec, QuantizeSpec, Recipe, TrainSpec
-from edgeface.errors import ConfigError, DeviceError, ExportError
+from edgeface.data.manifest_file import write_manifest
+from edgeface.data.sources import open_data
+from edgeface.errors import ConfigError, DataError, DeviceError, ExportError
 from edgeface.records import from_mapping
 from edgeface.runtime.artifact import load_artifact
 from edgeface.runtime.selftest import self_test
@@ -157,3 +159,18 @@ def test_an_artifact_in_the_way_is_refused_before_any_training(tmp_path: Path) -
     with pytest.raises(ExportError, match="is there already and is no whole artifact"):
         compress_to_budget(replace(REQUEST, out=tmp_path), SilentReporter())
     assert not (tmp_path / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_data_without_ages_is_refused_before_training(
+    split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faces of another head may lack ages; candidates are told apart by them."""
+    monkeypatch.setattr(keras.Model, "fit", None)  # a call would fail
+    manifest = open_data([], RECIPE.data, RECIPE.seed, SilentReporter())
+    rows = (replace(row, age=None) if row.split == split else row for row in manifest.rows)
+    write_manifest(tmp_path / "faces.json", replace(manifest, rows=tuple(rows)))
+    asked = replace(REQUEST, data=(tmp_path / "faces.json",), out=tmp_path / "out")
+    with pytest.raises(DataError, match=f"{split} images has an exact age, expected") as caught:
+        compress_to_budget(asked, SilentReporter())
+    assert "\n" not in str(caught.value)

@@ -62,13 +62,12 @@ def test_a_candidate_sets_width_side_and_ratio_and_nothing_else() -> None:
 
 def test_one_plain_network_serves_all_ratios() -> None:
     recipe = Recipe(prune=PruneSpec(round_to=16))
-    ratios = (0.0, 0.3, 0.6)
-    plain = {
+    first, *others = (
         plain_recipe(recipe_of(recipe, replace(CANDIDATE, pruning_ratio=ratio), {}))
-        for ratio in ratios
-    }
-    assert len(plain) == 1
-    assert not plain.pop().prune.cuts
+        for ratio in (0.0, 0.3, 0.6)
+    )
+    assert others == [first, first]
+    assert not first.prune.cuts
 
 
 def test_a_plain_network_is_trained_on_as_long_as_a_pruned_one() -> None:
@@ -91,6 +90,16 @@ def test_what_the_search_would_leave_out_is_refused_all_at_once() -> None:
         "prune.budget is macs, expected none: the search sets the ratio",
         "quantize.method is qat, expected post_training",
     )
+    alone = ModelSpec(heads=("mood",), classes={"mood": ("calm", "glad")})
+    with pytest.raises(ConfigError) as info:
+        check_searchable(Recipe(model=alone))
+    assert info.value.problems == tuple(
+        f"model.heads is mood, expected {head} among them: candidates are told apart by age MAE "
+        "and gender accuracy"
+        for head in ("age", "gender")
+    )
+    both = ModelSpec(heads=("mood", "age", "gender"), classes={"mood": ("calm", "glad")})
+    check_searchable(Recipe(model=both))
     with pytest.raises(ConfigError, match=r"sparsify\.sparsity is 0\.8, expected 0"):
         check_searchable(Recipe(sparsify=SparsifySpec(sparsity=0.8)))
     with pytest.raises(ConfigError, match=r"cluster\.clusters is 16, expected 0"):

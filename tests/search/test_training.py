@@ -91,8 +91,9 @@ class FakeStages:
                 {
                     "epoch": epoch,
                     "train_loss": 1.0,
-                    "validation_age_mae_years": mae - 0.1 * epoch,
-                    "validation_gender_accuracy_ratio": 0.9,
+                    "validation_loss": 1.0,
+                    "train": {"gender": 0.9, "age": mae},
+                    "validation": {"gender": 0.9, "age": mae - 0.1 * epoch},
                     "score": mae - 0.1 * epoch + 2,
                 }
             )

@@ -1,4 +1,5 @@
-"""Results made by hand for the tests of the page: every figure can be worked out by eye."""
+"""Results, devices and origins made by hand for the tests of reports: figures are to be worked out
+by eye. A test gives what it is about as changes, and takes the rest as it is here."""
 
 from __future__ import annotations
 
@@ -19,26 +20,34 @@ from edgeface.bench.result import RESULT_SCHEMA_VERSION, BenchEntry, BenchResult
 from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.slices import SliceFigure, SliceQuality
 from edgeface.bench.soak import Soak, SoakWindow
+from edgeface.bench.systems import system_rows
 from edgeface.bench.thread_sweep import ThreadLatency
 from edgeface.bench.verdict import Predictions, compare
 from edgeface.bench.verdict_rule import INT8_MARGINS
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
 from edgeface.report.page.content import PageContent
-from edgeface.report.page.history import Epoch, Training
+from edgeface.report.page.history import Training
+from edgeface.report.page.pruned import LayerChannels, PrunedLayers
 from edgeface.report.page.shown import ShownFaces
 from edgeface.report.results_page import ResultFile
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
-from edgeface.types import Metric, Quality
+from edgeface.types import GENDER_CLASSES, EpochRecord, HeadSpec, Metric, Provenance, Quality
 
 VGG, FLOAT, INT8 = "vgg16-float32", "mobilenetv2-float32", "mobilenetv2-int8"
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+HEADS = (
+    HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES),
+    HeadSpec(name="age", kind="expectation", tensor="age", bins=(0.0, 1.0), unit="years"),
+)
 EPOCHS = tuple(
-    Epoch(
+    EpochRecord(
         epoch=number,
         train_loss=3.0 / number,
-        validation_age_mae_years=8.0 - number,
-        validation_gender_accuracy_ratio=0.9 + number / 100,
+        validation_loss=2.5 / number,
+        train={"gender": 0.92 + number / 100, "age": 7.0 - number},
+        validation={"gender": 0.9 + number / 100, "age": 8.0 - number},
         score=10.0 - number,
     )
     for number in (1, 2, 3)
@@ -69,6 +78,28 @@ PI = replace(
     is_target=True,
     note="",
 )
+
+
+def provenance(**changes: Any) -> Provenance:
+    """Of a model trained on a folder, not pruned."""
+    made = Provenance(
+        run_id="1",
+        recipe={},
+        seed=1,
+        data="utkface",
+        data_kind="folder",
+        manifest_sha256="abcdef0123456789",
+        calibration_ids=(),
+        weights="none",
+        trained=True,
+        pruning_ratio=0.0,
+        parameters=1,
+        macs=1,
+        versions={},
+        commit="unknown",
+        created_utc="2025-01-01T00:00:00+00:00",
+    )
+    return replace(made, **changes)
 
 
 def latency(name: str, p50_ms: float) -> LatencySamples:
@@ -126,6 +157,32 @@ def quality(accuracy: float, mae: float, data: str = "utkface") -> Quality:
     )
 
 
+def expressions(never: str = "", n: int = 70) -> tuple[Metric, ...]:
+    """Of n / 7 faces of each expression, of which half are told right and half called "neutral".
+
+    Nothing is called `never`: all its faces are called "neutral".
+    """
+    each, found = n // 7, []
+    for true in EXPRESSIONS:
+        right = 0 if true == never else each if true == "neutral" else each // 2
+        found += [
+            metric("expression", f"recall_{true}", right / each, "ratio", n=n),
+            metric("expression", f"precision_{true}", 1.0 if right else 0.0, "ratio", n=n),
+            metric("expression", f"f1_{true}", 2 * right / (right + each), "ratio", n=n),
+        ]
+        for said in EXPRESSIONS:
+            count = right if said == true else each - right if said == "neutral" else 0
+            found.append(
+                metric("expression", f"true_{true}_said_{said}", float(count), "images", n=n)
+            )
+    share = sum(m.value for m in found if m.name.startswith("recall_")) / 7
+    whole = (("accuracy", share), ("balanced_accuracy", share), ("macro_f1", 0.625))
+    return (
+        *(metric("expression", name, value, "ratio", n=n) for name, value in whole),
+        *found,
+    )
+
+
 def group(by: Any, name: str, accuracy: float, mae: float, n: int = 200) -> SliceQuality:
     few = n < 30
     figures: list[SliceFigure] = []
@@ -164,7 +221,7 @@ def spoiled(accuracy: float, mae: float) -> tuple[CorruptedQuality, ...]:
     )
 
 
-def entry(name: str, p50_ms: float, size_bytes: int, **changes: Any) -> BenchEntry:
+def entry(name: str, p50_ms: float = 1.0, size_bytes: int = 1, **changes: Any) -> BenchEntry:
     made = BenchEntry(
         name=name,
         artifact_sha256="00",
@@ -302,13 +359,26 @@ def drawn_faces(count: int = 60) -> ShownFaces:
     return ShownFaces(
         faces=faces,
         what="drawn faces, test split",
-        before=Predictions(name=FLOAT, p_female=p_right, age_years=said + 1),
+        before=Predictions(name=FLOAT, heads=HEADS, values={"gender": p_right, "age": said + 1}),
         after=Predictions(
             name=INT8,
-            p_female=np.where(is_flipped, 1 - p_right, p_right),
-            age_years=said + np.arange(count) % 4 * 4,  # 0, 4, 8 or 12 years too old
+            heads=HEADS,
+            values={
+                "gender": np.where(is_flipped, 1 - p_right, p_right),
+                "age": said + np.arange(count) % 4 * 4,  # 0, 4, 8 or 12 years too old
+            },
         ),
     )
+
+
+def pruned_layers() -> PrunedLayers:
+    """Three layers: a quarter, nothing and a half gone."""
+    counts = (("stem", "conv", 32, 24), ("expand", "conv", 96, 96), ("last", "dense", 40, 20))
+    layers = tuple(
+        LayerChannels(name=name, kind=kind, before=before, after=after)
+        for name, kind, before, after in counts
+    )
+    return PrunedLayers(name=INT8, whole=FLOAT, layers=layers)
 
 
 def full_content() -> PageContent:
@@ -320,4 +390,6 @@ def full_content() -> PageContent:
         trainings=[Training(name="mobilenetv2", run_id="1", epochs=EPOCHS)],
         comparisons=[verdict],
         shown=shown,
+        pruned=[pruned_layers()],
+        systems=system_rows(()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from edgeface.data.drawn import draw_face
 from edgeface.records import write_json
 from edgeface.runtime.artifact import Artifact, load_artifact
+from runtime.conftest import build_tiny_model, write_tiny
 from support.dense_artifact import write_dense_artifact
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,23 @@ def dense(folder: Path, dtype: str) -> Artifact:
     sidecar = dataclasses.replace(artifact.sidecar, contract=contract)
     write_json(artifact.path.with_suffix(".json"), sidecar)
     return load_artifact(artifact.path)
+
+
+def headed(folder: Path, dtype: str, names: Sequence[str], *, plain: bool = False) -> Artifact:
+    """An artifact of 8 px with some of `runtime.conftest.HEADS`; two of its classes named badly."""
+    path = write_tiny(folder / "headed.tflite", build_tiny_model(dtype, 3, names), [face(24)])
+    artifact = load_artifact(path)
+    if plain:
+        return artifact
+    heads = tuple(
+        dataclasses.replace(head, classes=(NASTY, *head.classes[1:-1], "??/"))
+        if head.kind == "classes"
+        else head
+        for head in artifact.sidecar.contract.heads
+    )
+    contract = dataclasses.replace(artifact.sidecar.contract, heads=heads)
+    write_json(path.with_suffix(".json"), dataclasses.replace(artifact.sidecar, contract=contract))
+    return load_artifact(path)
 
 
 def make_snippets() -> Any:

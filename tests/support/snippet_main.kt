@@ -27,7 +27,7 @@ fun main(arguments: Array<String>) {
         val square = if (box > 0) haarSquare(x, y, box) else null
         val found = model.describe(Bitmap(pixels, width, height), square)
         File("$folder/$name.in").writeBytes(Interpreter.given)
-        println("$name " + found.joinToString(" ") { "${it.name} ${it.value} ${it.label}" })
+        println("$name " + found.joinToString(" ") { "${it.name} ${it.value} ${it.label} ${it.ofEach.joinToString("|")}" })
     }
     try {
         FaceModel(ByteArray(4))

@@ -5,7 +5,7 @@ that measure.
 
 Nothing else in edgeface prints or exits, but for `runtime.runner`, a process of its own.
 Data goes to stdout, talk and progress to stderr. Exit status 0; 1 for an `EdgefaceError`; 2 for
-usage and configuration.
+usage and configuration; 130 at Ctrl-C, 143 at SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from edgeface import __version__
 from edgeface.cli_bench import bench_app, devices
@@ -28,10 +29,29 @@ from edgeface.cli_live import live
 from edgeface.cli_predict import doctor, predict
 from edgeface.cli_results import models, report
 from edgeface.cli_snippet import snippet
-from edgeface.console import print_line, table_console
+from edgeface.console import Screen, Stopped, print_line, stop_on_signals, table_console
 from edgeface.errors import ConfigError, EdgefaceError
 
+# Typer gives its base a public name in no version: its copy of click's, or click's own before that
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _Root(TyperGroup):
+    """Does what the options before the command ask, before there can be an error in the rest."""
+
+    def invoke(self, ctx: Any) -> Any:
+        quiet, log_json = ctx.params["quiet"], ctx.params["log_json"]
+        ctx.obj.choose(quiet=quiet, log_json=log_json)
+        try:
+            return super().invoke(ctx)
+        except _UsageError as err:
+            if not (quiet or log_json):
+                raise  # Typer shows it
+            raise ConfigError("usage", [str(err.format_message())]) from err
+
+
 app = typer.Typer(
+    cls=_Root,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -54,25 +74,53 @@ app.command()(snippet)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the boundary where an error becomes one line and an exit status."""
+    with Screen() as screen:
+        _run(arguments, screen)
+
+
+def _run(arguments: Sequence[str] | None, screen: Screen) -> None:
     try:
-        app(args=arguments, prog_name="edgeface")
+        with stop_on_signals():
+            app(args=arguments, prog_name="edgeface", obj=screen)
     except EdgefaceError as err:
+        status = 2 if isinstance(err, ConfigError) else 1
         # a file name or a key of a recipe may hold a line break
-        print(f"edgeface: {' '.join(str(err).splitlines())}", file=sys.stderr)
-        sys.exit(2 if isinstance(err, ConfigError) else 1)
+        screen.reporter.error(" ".join(str(err).splitlines()), status)
+        sys.exit(status)
+    except Stopped as stop:
+        screen.reporter.error(str(stop), stop.exit_status)
+        sys.exit(stop.exit_status)
     except BrokenPipeError:
         # whoever read our output has gone; keep Python from complaining while it shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
-@app.callback(invoke_without_command=True)
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"edgeface {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show errors only: no talk, no progress.")
+    ] = False,
+    log_json: Annotated[
+        bool,
+        typer.Option(
+            "--log-json", help="Talk, progress and errors as JSON, one object a line on stderr."
+        ),
+    ] = False,
+) -> None:
+    """What stands before the command; `_Root` does it."""
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 from edgeface.cli_compress import DataOption
-from edgeface.console import TerminalReporter, print_line, table_console
-from edgeface.errors import ConfigError, EdgefaceError
+from edgeface.console import kept_if_stopped, print_line, reporter_of, table_console
+from edgeface.errors import BenchmarkError, ConfigError, EdgefaceError
 
 if TYPE_CHECKING:
     from edgeface.bench.plan import BenchPlan
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgeface.bench.result import BenchResult
     from edgeface.report.device_tables import DeviceAnswer
     from edgeface.runtime.artifact import Artifact
+    from edgeface.types import Reporter
 
 RESULTS = Path("benchmarks/results")
 
@@ -52,6 +53,7 @@ DevicesOption = Annotated[
 
 @bench_app.command("run")
 def bench(
+    context: typer.Context,
     models: Annotated[
         list[Path] | None,
         typer.Argument(help="Artifacts (.tflite), or folders of them. Default: exported"),
@@ -105,7 +107,7 @@ def bench(
     from edgeface.bench.run import bench as run
     from edgeface.runtime.artifact import load_artifact
 
-    reporter = TerminalReporter()
+    reporter = reporter_of(context)
     spec = _device(device, devices_file)
     protocol = _protocol(threads, repeats, min_duration_s, cores)
     if corruptions and spec.kind != "local":
@@ -121,13 +123,14 @@ def bench(
         soak=soak,
         frames=frames or [],
     )
-    held_out = _held_out(artifacts, data or [], images, corruptions=corruptions)
+    held_out = _held_out(artifacts, data or [], images, reporter, corruptions=corruptions)
     unfinished = (json_file.parent if json_file else RESULTS) / ".unfinished"
-    with _ready(device, spec, artifacts, plan, unfinished, offline=offline) as ready:
+    asked = (artifacts, plan, unfinished)
+    with _ready(device, spec, asked, reporter, offline=offline) as ready:
         if ready is None:
             result = run(artifacts, plan=plan, held_out=held_out, reporter=reporter)
         else:
-            plan, held_out = _on_device(device, ready, plan, held_out)
+            plan, held_out = _on_device(device, ready, plan, held_out, reporter)
             result = run(
                 artifacts, plan=plan, held_out=held_out, reporter=reporter, probes=ready.probes
             )
@@ -143,12 +146,12 @@ def bench(
     _show(result, corruptions=corruptions)
     reporter.say(f"result file: {path}")
     if result.invalid_reasons:
-        reporter.say(f"edgeface: this run does not count: {'; '.join(result.invalid_reasons)}")
-        raise typer.Exit(1)
+        raise BenchmarkError(f"this run does not count: {'; '.join(result.invalid_reasons)}")
 
 
 @bench_app.command()
 def compare(
+    context: typer.Context,
     first: Annotated[Path, typer.Argument(metavar="A", help="Result file.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Result file to hold against it.")],
     fail_on: Annotated[
@@ -177,20 +180,19 @@ def compare(
         table_console().print(section_table(compare_section(found)))
     broken = failures(found, rules)
     for line in broken:
-        TerminalReporter().say(f"edgeface: {line}")
+        reporter_of(context).error(line, 1)
     if broken:
         raise typer.Exit(1)
 
 
-def devices(devices_file: DevicesOption = None) -> None:
+def devices(context: typer.Context, devices_file: DevicesOption = None) -> None:
     """List the devices that are known, and ask each who it is."""
     from edgeface.bench.remote.devices_file import device_files, read_devices
     from edgeface.report.device_tables import devices_section
     from edgeface.report.sections import section_table
 
     known = read_devices(device_files(devices_file))
-    reporter = TerminalReporter()
-    with reporter.track("devices", len(known)) as advance:
+    with reporter_of(context).track("devices", len(known)) as advance:
         answers = []
         for name, spec in known.items():
             answers.append(_ask(name, spec))
@@ -220,9 +222,8 @@ def _device(name: str, file: Path | None) -> DeviceSpec:
 def _ready(
     name: str,
     spec: DeviceSpec,
-    artifacts: Sequence[Artifact],
-    plan: BenchPlan,
-    unfinished: Path,
+    asked: tuple[Sequence[Artifact], BenchPlan, Path],
+    reporter: Reporter,
     *,
     offline: bool,
 ) -> Iterator[ReadyDevice | None]:
@@ -231,22 +232,30 @@ def _ready(
         return
     from edgeface.bench.remote.device import Request, open_device
 
+    artifacts, plan, unfinished = asked
     request = Request(artifacts=artifacts, plan=plan, unfinished=unfinished, offline=offline)
-    with open_device(name, spec, request, reporter=TerminalReporter()) as ready:
+    with (
+        open_device(name, spec, request, reporter=reporter) as ready,
+        kept_if_stopped() if ready.journal else nullcontext(),
+    ):
         yield ready
 
 
 def _on_device(
-    name: str, ready: ReadyDevice, plan: BenchPlan, held_out: HeldOut | None
+    name: str,
+    ready: ReadyDevice,
+    plan: BenchPlan,
+    held_out: HeldOut | None,
+    reporter: Reporter,
 ) -> tuple[BenchPlan, HeldOut | None]:
     """Leave out what a device cannot do, and say so."""
     from edgeface.bench.plan import PARITY_IMAGES
 
     if ready.emulated:
-        TerminalReporter().say(f"{name}: {ready.emulated}")
+        reporter.say(f"{name}: {ready.emulated}")
         plan = replace(plan, timed=False, sweep_threads=(), soak_minutes=0.0, frames=None)
     if not ready.has_python:
-        TerminalReporter().say(f"{name}: has no Python: only latency and memory are measured")
+        reporter.say(f"{name}: has no Python: only latency and memory are measured")
         return replace(plan, frames=None, soak_minutes=0.0), None
     return replace(plan, parity_images=PARITY_IMAGES), held_out
 
@@ -294,13 +303,18 @@ def _plan(
 
 
 def _held_out(
-    artifacts: Sequence[Artifact], data: Sequence[Path], images: int | None, *, corruptions: bool
+    artifacts: Sequence[Artifact],
+    data: Sequence[Path],
+    images: int | None,
+    reporter: Reporter,
+    *,
+    corruptions: bool,
 ) -> HeldOut | None:
     from edgeface.bench.corruption import CORRUPTION_IMAGES
     from edgeface.bench.device_parity import evenly_spread
     from edgeface.bench.held_out import find_held_out
 
-    held_out = find_held_out(artifacts, data, TerminalReporter())
+    held_out = find_held_out(artifacts, data, reporter)
     if held_out is None:
         if corruptions or images is not None:
             option = "--corruptions" if corruptions else "--images"
@@ -315,6 +329,7 @@ def _held_out(
 
 
 def _show(result: BenchResult, *, corruptions: bool) -> None:
+    from edgeface.report.attribute_tables import attribute_table
     from edgeface.report.device_tables import device_tables
     from edgeface.report.quality_tables import corruption_table
     from edgeface.report.tables import bench_table, class_table
@@ -322,6 +337,8 @@ def _show(result: BenchResult, *, corruptions: bool) -> None:
     console = table_console()
     console.print(bench_table(result))
     console.print(class_table(result))
+    if (others := attribute_table(result)) is not None:
+        console.print(others)
     for table in device_tables(result):
         console.print(table)
     if corruptions:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from edgeface.config import Recipe, load_recipe
-from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.console import Talker, kept_if_stopped, print_line, reporter_of
 from edgeface.errors import ConfigError, DeviceError
 
 DataOption = Annotated[
@@ -41,6 +41,7 @@ TeacherOption = Annotated[
 
 
 def train(
+    context: typer.Context,
     data: DataOption = None,
     recipe: RecipeOption = None,
     weights: WeightsOption = None,
@@ -52,8 +53,8 @@ def train(
 ) -> None:
     """Fine-tune one model: baseline, teacher or student; without --data, on drawn faces."""
     chosen = _recipe(recipe, data, weights, teacher)
-    reporter = _reporter(data)
-    with _quiet_tensorflow():
+    reporter = _reporter(context, data)
+    with _quiet_tensorflow(), kept_if_stopped():
         with _loading_tensorflow("train"):
             from edgeface.pipeline import Request
             from edgeface.pipeline import train as run
@@ -72,6 +73,7 @@ def train(
 
 
 def compress(
+    context: typer.Context,
     data: DataOption = None,
     recipe: RecipeOption = None,
     model: Annotated[
@@ -108,10 +110,10 @@ def compress(
             raise ConfigError(
                 "compress", ["--model with --budget, expected one of them: a search trains its own"]
             )
-        _search(budget, candidates, chosen, data, out, overwrite=overwrite)
+        _search(context, budget, candidates, chosen, data, out, overwrite=overwrite)
         return
-    reporter = _reporter(data)
-    with _quiet_tensorflow():
+    reporter = _reporter(context, data)
+    with _quiet_tensorflow(), kept_if_stopped():
         with _loading_tensorflow("compress"):
             from edgeface.pipeline import Request
             from edgeface.pipeline import compress as run
@@ -127,12 +129,13 @@ def compress(
         outcome = run(request, reporter)
     if outcome.comparisons:
         reporter.say(f"on the test split of {outcome.manifest.label}:")
-        table_console(stderr=True).print(verdict_table(outcome.comparisons))
+        reporter.show(verdict_table(outcome.comparisons))
     for artifact in outcome.artifacts:
         print_line(str(artifact.path))
 
 
 def _search(
+    context: typer.Context,
     budget: str,
     candidates: int,
     recipe: Recipe,
@@ -145,8 +148,8 @@ def _search(
     from edgeface.search.budget import parse_budget
 
     asked = parse_budget(budget)
-    reporter = _reporter(data)
-    with _quiet_tensorflow():
+    reporter = _reporter(context, data)
+    with _quiet_tensorflow(), kept_if_stopped():
         with _loading_tensorflow("compress"):
             from edgeface.report.front_tables import front_table
             from edgeface.search.job import BudgetRequest, compress_to_budget, require_choice
@@ -160,12 +163,11 @@ def _search(
             candidates=candidates,
         )
         answer = compress_to_budget(request, reporter)
-    console = table_console(stderr=True)
-    console.print(front_table(answer.view))
+    reporter.show(front_table(answer.view))
     artifact = require_choice(answer)
     if answer.final is not None and answer.final.comparisons:
         reporter.say(f"on the test split of {answer.record.data}:")
-        console.print(verdict_table(answer.final.comparisons))
+        reporter.show(verdict_table(answer.final.comparisons))
     print_line(str(artifact.path))
 
 
@@ -181,8 +183,8 @@ def _recipe(
     return chosen
 
 
-def _reporter(data: list[Path] | None) -> TerminalReporter:
-    reporter = TerminalReporter()
+def _reporter(context: typer.Context, data: list[Path] | None) -> Talker:
+    reporter = reporter_of(context)
     if not data:
         reporter.say("no --data: working on drawn faces; no figure of this run is about real ones")
     return reporter

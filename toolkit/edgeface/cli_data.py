@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.console import kept_if_stopped, print_line, reporter_of, table_console
 
 data_app = typer.Typer(
     no_args_is_help=True, help="Look at labelled face sets before anything is trained on them."
@@ -33,6 +33,7 @@ AttributeOption = Annotated[
 
 @data_app.command()
 def inspect(
+    context: typer.Context,
     root: SetArgument,
     adapter: AdapterOption = None,
     attribute: AttributeOption = None,
@@ -52,10 +53,14 @@ def inspect(
 
     path = page or Path(f"inspection-{_name_of(root)}.html")
     _check_page(path)
-    reporter = TerminalReporter()
+    reporter = reporter_of(context)
     listing = list_dataset(root, adapter=adapter, attribute=attribute)
-    inspection = run(listing, scan(listing, reporter))
-    _write(path, inspection_page(inspection, conflict_thumbnails(listing, inspection)))
+    pictures = scan(listing, reporter)
+    with reporter.track("looking for copies and gaps, drawing the page", 2) as advance:
+        inspection = run(listing, pictures)
+        advance(1)
+        _write(path, inspection_page(inspection, conflict_thumbnails(listing, inspection)))
+        advance(1)
     if as_json:
         print_line(json.dumps(to_mapping(inspection), ensure_ascii=False))
     else:
@@ -65,6 +70,7 @@ def inspect(
 
 @data_app.command()
 def prepare(
+    context: typer.Context,
     root: SetArgument,
     out: Annotated[
         Path | None, typer.Option(help="Manifest to write. Default: <name>.manifest.json here.")
@@ -99,17 +105,20 @@ def prepare(
         raise ConfigError("data prepare", [str(err)]) from err
     path = out or Path(f"{_name_of(root)}.manifest.json")
     check_replaceable(path)
-    reporter = TerminalReporter()
+    reporter = reporter_of(context)
     given = read_splits(split) if split else None
     listing = list_dataset(root, adapter=adapter, attribute=attribute)
-    manifest = run(
-        listing,
-        scan(listing, reporter),
-        seed=seed,
-        validation_ratio=spec.validation_ratio,
-        test_ratio=spec.test_ratio,
-        given=given,
-    )
+    pictures = scan(listing, reporter)
+    with reporter.track("looking for copies, dividing", 1) as advance:
+        manifest = run(
+            listing,
+            pictures,
+            seed=seed,
+            validation_ratio=spec.validation_ratio,
+            test_ratio=spec.test_ratio,
+            given=given,
+        )
+        advance(1)
     write_manifest(path, manifest)
     console = table_console()
     for table in manifest_tables(manifest):
@@ -119,6 +128,7 @@ def prepare(
 
 @data_app.command()
 def fetch(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="utkface, fairface, fer2013 or celeba.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to make. Default: the name of the set.")
@@ -130,9 +140,9 @@ def fetch(
     """Download a public set of faces, check it and unpack it."""
     from edgeface.data.fetch.run import fetch as run
 
-    folder = run(
-        name, out or Path(name), accept_licence=accept_licence, reporter=TerminalReporter()
-    )
+    reporter = reporter_of(context)
+    with kept_if_stopped():
+        folder = run(name, out or Path(name), accept_licence=accept_licence, reporter=reporter)
     print_line(str(folder))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeface.console import TerminalReporter, print_line
+from edgeface.console import print_line, reporter_of
 from edgeface.errors import ConfigError, ExportError
 
 if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` starts fast
@@ -20,9 +20,11 @@ if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` star
     from edgeface.deploy.bundle import Bundle
     from edgeface.deploy.install import Deployed
     from edgeface.runtime.artifact import Artifact
+    from edgeface.types import Reporter
 
 
 def deploy(
+    context: typer.Context,
     model: Annotated[
         Path | None,
         typer.Argument(metavar="MODEL", help="Artifact (.tflite with its .json beside it)."),
@@ -57,13 +59,14 @@ def deploy(
     from edgeface.deploy.systemd import unit_text
 
     unit = unit_text(systemd) if systemd is not None else None
+    reporter = reporter_of(context)
     _check_usage(model, device, out, rollback=rollback, offline=offline)
     if rollback:
         assert device is not None  # just checked
-        _print(_rolled_back(device, devices))
+        _print(_rolled_back(device, devices, reporter), reporter)
     else:
         assert model is not None
-        _deployed(model, device, out, devices, offline=offline)
+        _deployed(model, device, out, devices, reporter, offline=offline)
     if unit is not None:
         print_line(unit.rstrip("\n"))
 
@@ -98,7 +101,13 @@ def _check_usage(
 
 
 def _deployed(
-    model: Path, device: str | None, out: Path | None, devices: Path | None, *, offline: bool
+    model: Path,
+    device: str | None,
+    out: Path | None,
+    devices: Path | None,
+    reporter: Reporter,
+    *,
+    offline: bool,
 ) -> None:
     from edgeface.bench.remote.python import host_runtime_version
     from edgeface.deploy.bundle import make_bundle
@@ -108,7 +117,7 @@ def _deployed(
 
     artifact = load_artifact(model)
     if device is None:
-        _write(out, make_bundle(artifact))
+        _write(out, make_bundle(artifact), reporter)
         return
     with _reached(device, devices) as (transport, spec):
         if offline and spec.python:
@@ -118,18 +127,18 @@ def _deployed(
         environment = plan_environment(transport, spec.python, host_runtime_version())
         if offline:
             python, packages = environment.python, environment.requirements.packages
-            bundle = _with_wheels(artifact, python, packages)
+            bundle = _with_wheels(artifact, python, packages, reporter)
         else:
             bundle = make_bundle(artifact)
-        _write(out, bundle)
-        _print(install(transport, bundle, environment, reporter=TerminalReporter()))
+        _write(out, bundle, reporter)
+        _print(install(transport, bundle, environment, reporter=reporter), reporter)
 
 
-def _rolled_back(device: str, devices: Path | None) -> Deployed:
+def _rolled_back(device: str, devices: Path | None, reporter: Reporter) -> Deployed:
     from edgeface.deploy.install import rollback
 
     with _reached(device, devices) as (transport, spec):
-        return rollback(transport, spec.python or "python3", reporter=TerminalReporter())
+        return rollback(transport, spec.python or "python3", reporter=reporter)
 
 
 @contextmanager
@@ -147,16 +156,18 @@ def _reached(device: str, devices: Path | None) -> Iterator[tuple[Transport, Dev
         yield transport, spec
 
 
-def _with_wheels(artifact: Artifact, python: DevicePython, packages: tuple[str, ...]) -> Bundle:
+def _with_wheels(
+    artifact: Artifact, python: DevicePython, packages: tuple[str, ...], reporter: Reporter
+) -> Bundle:
     from edgeface.bench.remote.wheels import download_wheels
     from edgeface.deploy.bundle import make_bundle
 
-    TerminalReporter().say(f"fetching wheels of {' and '.join(packages)}")
+    reporter.say(f"fetching wheels of {' and '.join(packages)}")
     with TemporaryDirectory(prefix="edgeface-wheels-") as folder:
         return make_bundle(artifact, download_wheels(python, packages, Path(folder)))
 
 
-def _write(out: Path | None, bundle: Bundle) -> None:
+def _write(out: Path | None, bundle: Bundle, reporter: Reporter) -> None:
     from edgeface.records import write_bytes
 
     if out is None:
@@ -165,12 +176,12 @@ def _write(out: Path | None, bundle: Bundle) -> None:
         write_bytes(out, bundle.content)
     except OSError as err:
         raise ExportError(f"--out {out}: cannot be written ({err.strerror})") from err
-    TerminalReporter().say(f"bundle {bundle.id}: {out}, {len(bundle.content) / 1e6:.1f} MB")
+    reporter.say(f"bundle {bundle.id}: {out}, {len(bundle.content) / 1e6:.1f} MB")
 
 
-def _print(deployed: Deployed) -> None:
+def _print(deployed: Deployed, reporter: Reporter) -> None:
     check = deployed.check
-    say = TerminalReporter().say
+    say = reporter.say
     say(
         f"self-test passed: {check.vectors} golden vectors of {check.model} with {check.runtime} "
         f"{check.runtime_version}, OpenCV {check.opencv_version}"

@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from edgeface.cli_predict import DetectorOption, MinFaceOption, ModelArgument, _open_detector
-from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.console import print_line, reporter_of, table_console
 from edgeface.errors import ConfigError, DeviceError
 
 if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` starts fast
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # imported inside the command, so that `edgeface --help` star
 
 
 def live(
+    context: typer.Context,
     model: ModelArgument,
     source: Annotated[
         str,
@@ -44,6 +45,13 @@ def live(
         int | None,
         typer.Option(min=1, help="Frames from one detection to the next. Default: 10."),
     ] = None,
+    average: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames over which a face's answers are averaged. Default: 1."),
+    ] = None,
+    no_graph: Annotated[
+        bool, typer.Option("--no-graph", help="Draw no graph of the frame rate.")
+    ] = False,
     no_pace: Annotated[
         bool,
         typer.Option("--no-pace", help="Take every frame of a video, as fast as it goes."),
@@ -62,13 +70,13 @@ def live(
     from edgeface.runtime.video_source import open_source
     from edgeface.runtime.window import check_window
 
-    plan = _plan(detect_every, seconds, min_face_px)
+    plan = _plan(detect_every, seconds, min_face_px, average, no_graph)
     if record:
         check_target(record)
     if not headless:
         check_window()
     predictor = open_predictor(load_artifact(model))
-    finder = _open_detector(detector, min_face_px)
+    finder = _open_detector(detector, min_face_px, reporter_of(context))
     opened = open_source(source)
     info = opened.info
     times = StageTimes(SystemClock())
@@ -80,11 +88,19 @@ def live(
         stack.enter_context(feed)
         result = run_live(feed, finder, predictor, times, plan, sinks, stop)
     _print(model, info, result, recorder, as_json=as_json)
+    if recorder and not as_json:
+        reporter_of(context).say(_recorded(recorder))
     if result.error:
         raise DeviceError(result.error)
 
 
-def _plan(detect_every: int | None, seconds: float | None, min_face_px: int | None) -> LivePlan:
+def _plan(
+    detect_every: int | None,
+    seconds: float | None,
+    min_face_px: int | None,
+    average: int | None,
+    no_graph: bool,
+) -> LivePlan:
     from edgeface.runtime.detect import MIN_FACE_PX
     from edgeface.runtime.live import DETECT_EVERY, LivePlan
 
@@ -93,6 +109,8 @@ def _plan(detect_every: int | None, seconds: float | None, min_face_px: int | No
             detect_every=DETECT_EVERY if detect_every is None else detect_every,
             seconds=seconds,
             min_face_px=MIN_FACE_PX if min_face_px is None else min_face_px,
+            average_frames=1 if average is None else average,
+            draw_graph=not no_graph,
         )
     except ValueError as err:
         raise ConfigError("live", [str(err)]) from err
@@ -153,9 +171,12 @@ def _print(
         return
     table_console().print(_frame_table(info, result))
     table_console().print(_stage_table(result))
-    if recorder:
-        what = f"{recorded} frames in {path}" if path else "nothing, no frame came"
-        TerminalReporter().say(f"recorded: {what}")
+
+
+def _recorded(recorder: Recorder) -> str:
+    if not recorder.written_frames:
+        return "recorded: nothing, no frame came"
+    return f"recorded: {recorder.written_frames} frames in {recorder.path}"
 
 
 def _frame_table(info: StreamInfo, result: LiveResult) -> Table:

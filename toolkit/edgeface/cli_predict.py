@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.console import print_line, reporter_of, table_console
 from edgeface.errors import ConfigError, DataError, EdgefaceError
 
 if TYPE_CHECKING:  # imported inside the commands, so that `edgeface --help` starts fast
     from edgeface.runtime.detect import Detector
     from edgeface.runtime.predict import Predictor
-    from edgeface.types import Contract
+    from edgeface.types import Contract, Reporter
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Artifact (.tflite with its .json beside it).")
@@ -34,6 +34,7 @@ MinFaceOption = Annotated[
 
 
 def predict(
+    context: typer.Context,
     model: ModelArgument,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="Pictures, or folders of them.")
@@ -53,7 +54,8 @@ def predict(
 
     _check_detection(no_detect, detector, min_face_px)
     predictor = open_predictor(load_artifact(model))
-    finder = None if no_detect else _open_detector(detector, min_face_px)
+    reporter = reporter_of(context)
+    finder = None if no_detect else _open_detector(detector, min_face_px, reporter)
     pictures = _pictures(images)
     targets = _drawing_targets(draw, [path for path, error in pictures if not error])
     failed = False
@@ -71,6 +73,7 @@ def predict(
 
 
 def doctor(
+    context: typer.Context,
     model: ModelArgument,
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures without labels.")
@@ -102,7 +105,7 @@ def doctor(
     if (images is None) == (data is None):
         raise ConfigError("doctor", ["give either --images FOLDER or --data SET"])
     artifact = load_artifact(model)
-    reporter = TerminalReporter()
+    reporter = reporter_of(context)
     wanted = None if theirs is None else read_theirs(theirs, artifact.sidecar.contract)
     names = None if wanted is None else wanted.keys()
     if data is not None:
@@ -110,7 +113,7 @@ def doctor(
     else:
         assert images is not None  # just checked
         cases = pictures_of(_only_pictures(images), names, count)
-    finder = None if no_detect else _open_detector(None, None)
+    finder = None if no_detect else _open_detector(None, None, reporter)
     diagnosis = diagnose(artifact, cases, detector=finder, theirs=wanted, reporter=reporter)
     if as_json:
         print_line(json.dumps(to_mapping(diagnosis), ensure_ascii=False))
@@ -132,7 +135,7 @@ def _check_detection(no_detect: bool, detector: Path | None, min_face_px: int | 
         )
 
 
-def _open_detector(path: Path | None, min_face_px: int | None) -> Detector:
+def _open_detector(path: Path | None, min_face_px: int | None, reporter: Reporter) -> Detector:
     from edgeface.runtime.detect import MIN_FACE_PX, open_haar
     from edgeface.runtime.yunet import open_yunet
 
@@ -140,7 +143,7 @@ def _open_detector(path: Path | None, min_face_px: int | None) -> Detector:
     if path is None:
         return open_haar(least_px)
     opened = open_yunet(path, least_px)
-    TerminalReporter().say(f"detector: {path}, sha256 {opened.sha256}")
+    reporter.say(f"detector: {path}, sha256 {opened.sha256}")
     return opened
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeface.console import TerminalReporter, print_line, table_console
+from edgeface.console import print_line, reporter_of, table_console
 from edgeface.errors import ConfigError
 
 if TYPE_CHECKING:  # imported inside the commands, so that `edgeface --help` starts fast
     from edgeface.report.models_table import ModelListing
+    from edgeface.report.page.content import PageContent
+    from edgeface.types import Reporter
 
 
 def report(
+    context: typer.Context,
     results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path(
         "benchmarks/results"
     ),
@@ -45,62 +49,82 @@ def report(
     after: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="For the gallery: after compression.")
     ] = None,
+    sensitivity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="For --html: the file of benchmarks/quantization.py --layers."
+        ),
+    ] = None,
 ) -> None:
     """Write the page of all benchmarks from their result files."""
     from edgeface.report.results_page import check_page, read_results, results_page, write_page
+    from edgeface.report.systems_table import read_system_rows, systems_folder
 
+    reporter = reporter_of(context)
     if html is not None:
+        from edgeface.report.page.page import report_page
+        from edgeface.report.page.sensitivity import read_sensitivity
+
         if check:
             raise ConfigError("--check", ["is of the Markdown page, not of --html; give one"])
         shown = [each for each in (before, after) if each is not None]
         if data and not shown:
             raise ConfigError("--data", ["is for the gallery: give --before, --after or both"])
-        write_page(html, _html_page(results, exported, candidate, data or (), shown))
-        TerminalReporter().say(f"page: {html}")
+        content = _page_content(results, exported, candidate, data or (), shown, reporter)
+        if sensitivity is not None:
+            content = replace(content, sensitivity=read_sensitivity(sensitivity))
+        reporter.say(f"drawing the page from {len(content.files)} result files")
+        write_page(html, report_page(content))
+        reporter.say(f"page: {html}")
         return
-    page = results_page(read_results(results), out)
+    if sensitivity is not None:
+        raise ConfigError("--sensitivity", ["is for --html: give both"])
+    files = read_results(results)
+    systems = read_system_rows(systems_folder(results), [each.result for each in files])
+    page = results_page(files, out, systems)
     if check:
         check_page(out, page)
     else:
         write_page(out, page)
-        TerminalReporter().say(f"page: {out}")
+        reporter.say(f"page: {out}")
 
 
-def _html_page(
+def _page_content(
     results: Path,
     exported: Path,
     candidate: str | None,
     data: Sequence[Path],
     shown_models: Sequence[Path],
-) -> str:
+    reporter: Reporter,
+) -> PageContent:
     from edgeface.report.models_table import list_models
     from edgeface.report.page.content import PageContent, find_results
     from edgeface.report.page.history import read_trainings
-    from edgeface.report.page.page import report_page
+    from edgeface.report.page.pruned import read_pruned
     from edgeface.report.page.shown import show_faces
+    from edgeface.report.systems_table import read_system_rows, systems_folder
     from edgeface.runtime.artifact import load_artifact
 
     files = find_results(results)
     artifacts = [load_artifact(path) for path in shown_models]
-    shown, comparisons = (
-        show_faces(artifacts, data, TerminalReporter()) if artifacts else (None, ())
-    )
+    shown, comparisons = show_faces(artifacts, data, reporter) if artifacts else (None, ())
     names = [each.sidecar.name for each in artifacts]
     listings = list_models(exported) if exported.is_dir() else ()
-    return report_page(
-        PageContent(
-            files=files,
-            candidate=candidate or (names[-1] if names else None),
-            reference=names[0] if len(names) == 2 else None,
-            sidecars={each.sidecar.name: each.sidecar for each in listings if each.sidecar},
-            trainings=read_trainings(exported) if exported.is_dir() else (),
-            comparisons=comparisons,
-            shown=shown,
-        )
+    return PageContent(
+        files=files,
+        candidate=candidate or (names[-1] if names else None),
+        reference=names[0] if len(names) == 2 else None,
+        sidecars={each.sidecar.name: each.sidecar for each in listings if each.sidecar},
+        trainings=read_trainings(exported) if exported.is_dir() else (),
+        pruned=read_pruned(listings),
+        systems=read_system_rows(systems_folder(results), [each.result for each in files]),
+        comparisons=comparisons,
+        shown=shown,
     )
 
 
 def models(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of artifacts.")] = Path(
         "exported"
     ),
@@ -126,7 +150,7 @@ def models(
     if cards and as_json:
         raise ConfigError("models", ["--cards with --json, expected one of them"])
     listings = list_models(folder)
-    reporter = TerminalReporter()
+    reporter = reporter_of(context)
     if not listings:
         reporter.say(
             f"{folder}: holds no .tflite; make some with: edgeface compress --out {folder}"
@@ -140,7 +164,7 @@ def models(
         table_console().print(models_table(listings))
     damaged = [each.error for each in listings if each.error]
     for error in damaged:
-        reporter.say(f"edgeface: {error}")
+        reporter.error(error, 1)
     if damaged:
         raise typer.Exit(1)
 

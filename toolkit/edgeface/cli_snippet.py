@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from edgeface.cli_predict import ModelArgument
-from edgeface.console import TerminalReporter, print_line
+from edgeface.console import print_line, reporter_of
 from edgeface.errors import ConfigError, DataError
 
 
 def snippet(
+    context: typer.Context,
     model: ModelArgument,
     language: Annotated[
         str,
@@ -47,4 +48,4 @@ def snippet(
         raise DataError(
             f"--out {out}: cannot be written: {err.strerror}; give another name"
         ) from err
-    TerminalReporter().say(f"code: {out}")
+    reporter_of(context).say(f"code: {out}")

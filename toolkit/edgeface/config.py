@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from edgeface.compression_specs import ClusterSpec, PruneSpec, QuantizeSpec, SparsifySpec
 from edgeface.errors import ConfigError
 from edgeface.records import RecordError, from_mapping
-from edgeface.training_specs import AugmentSpec, DataSpec, ModelSpec, TrainSpec, require
+from edgeface.training_specs import AGE, AugmentSpec, DataSpec, ModelSpec, TrainSpec, require
 
 __all__ = [
     "AugmentSpec",
@@ -38,6 +39,8 @@ class Recipe:
 
     Attributes:
         description: for people.
+        system: which of the published systems it repeats ("S0" to "S4", see `bench.systems`); empty
+            for none.
         seed: of everything random, 0 to 2**32 - 1 (what numpy's seeding inside Keras takes).
         teachers: trained models (`.keras`) that every training with a `distill_ratio` learns from.
         data: see `DataSpec`.
@@ -50,6 +53,7 @@ class Recipe:
     """
 
     description: str = ""
+    system: Literal["", "S0", "S1", "S2", "S3", "S4"] = ""
     seed: int = 1
     teachers: tuple[str, ...] = ()
     data: DataSpec = DataSpec()
@@ -69,9 +73,21 @@ class Recipe:
                 f"train.distill_ratio is {self.train.distill_ratio}, expected 0 without teachers",
             ),
             (
-                not self.train.mixup_alpha or self.model.age_head == "expectation",
+                not self.train.mixup_alpha
+                or AGE not in self.model.heads
+                or self.model.age_head != "regression",
                 f"train.mixup_alpha is {self.train.mixup_alpha}, expected 0 with age_head "
                 "'regression'",
+            ),
+            (
+                set(self.train.head_weights) <= set(self.model.heads) - {AGE},
+                f"train.head_weights has {', '.join(self.train.head_weights)}, expected only heads "
+                "of the model other than age, which has train.age_weight",
+            ),
+            (
+                not self.prune.fine_tune.freeze_backbone,
+                "prune.fine_tune.freeze_backbone is true, expected false: a cut backbone recovers "
+                "only if it learns",
             ),
             (
                 not (self.sparsify.sparsity and self.cluster.clusters),

@@ -1,12 +1,27 @@
-"""What the user sees while edgeface works: lines and progress bars on stderr."""
+"""What the user sees while edgeface works, and how the user ends it.
+
+Lines, bars and tables on stderr; with `--quiet` errors alone, with `--log-json` one JSON object a
+line. Ctrl-C and SIGTERM become `Stopped`. Data go to stdout, whatever is asked of stderr.
+"""
 
 from __future__ import annotations
 
+import io
+import json
+import math
+import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stderr
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, Self, TextIO
 
-from rich.console import Console
+import typer
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,20 +30,31 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
-from edgeface.types import Advance
+from edgeface.errors import ConfigError
+from edgeface.types import Advance, Reporter, SilentReporter
+
+COLUMNS = 100
+"""Of a table where there is no terminal. Chosen: what most of ours need."""
+
+PROGRESS_EVERY_S = 1.0
+"""Least time between two progress events of one stage. Chosen: what a person wants to see moving,
+and few enough for a log."""
+
+SAME_REQUEST_S = 1.0
+"""A signal so soon after another is the same request. Chosen: `timeout -s INT` and service managers
+send one to the process and one to its group at once; a person's second Ctrl-C comes later."""
 
 
-def print_line(line: str) -> None:
-    """Give one line of data to stdout, whatever bytes a file name in it has."""
-    # a byte of a file name that is not UTF-8 is printed as JSON would escape it
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
+class Talker(Reporter, Protocol):
+    """A reporter for the command line: besides what stages say, tables and errors."""
 
+    def show(self, table: RenderableType) -> None:
+        """Show a table that is talk and no data."""
 
-def table_console(*, stderr: bool = False) -> Console:
-    """Give the console for tables: as wide as the terminal, 100 columns where there is none."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 100)
+    def error(self, text: str, exit_status: int) -> None:
+        """Show the one line of an error."""
 
 
 class TerminalReporter:
@@ -41,6 +67,14 @@ class TerminalReporter:
     def say(self, text: str) -> None:
         """Show one line; a long one is not broken where stderr is a file."""
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def show(self, table: RenderableType) -> None:
+        """Show a table as wide as the terminal."""
+        table_console(stderr=True).print(table)
+
+    def error(self, text: str, exit_status: int) -> None:
+        """Show one line that begins with the program's name."""
+        print_error(text)
 
     def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
         """Show a bar; where stderr is no terminal, the notes are printed as lines instead."""
@@ -55,7 +89,11 @@ class TerminalReporter:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            # the note gives way, so that the time left can always be read
+            TextColumn(
+                "{task.fields[note]}", markup=False, table_column=Column(ratio=1, no_wrap=True)
+            ),
+            expand=True,
             console=self._console,
             disable=not self._console.is_terminal,
         )
@@ -71,3 +109,251 @@ class TerminalReporter:
                     progress.update(bar, advance=steps)
 
             yield advance
+
+
+class QuietReporter(SilentReporter):
+    """Shows errors and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Name what gets the errors."""
+        self._stream = stream
+
+    def show(self, table: RenderableType) -> None:
+        """Drop the table."""
+
+    def error(self, text: str, exit_status: int) -> None:
+        """Show one line that begins with the program's name."""
+        print_error(text, self._stream)
+
+
+class JsonReporter:
+    """Writes one JSON object a line for a program that watches edgeface.
+
+    Each has `event` and `time_utc`. "say" has `text`. "start", "progress" and "end" of a stage have
+    its `label`, steps `done` of `total`, the last `note`, and `seconds_left`, None while unknown.
+    "error" has `text` and `exit_status`. "end" comes also where a stage is cut short, with `done`
+    below `total`.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Write nothing yet.
+
+        Args:
+            stream: gets the lines.
+            clock: seconds that never go back; progress is counted by it.
+            now: the time of day, UTC.
+        """
+        self._stream, self._clock, self._now = stream, clock, now
+
+    def say(self, text: str) -> None:
+        """Write a "say" event."""
+        self._write("say", text=text)
+
+    def show(self, table: RenderableType) -> None:
+        """Write a "say" event with the table as text."""
+        text = io.StringIO()
+        Console(file=text, width=COLUMNS, color_system=None).print(table)
+        self._write("say", text=text.getvalue().rstrip())
+
+    def error(self, text: str, exit_status: int) -> None:
+        """Write an "error" event."""
+        self._write("error", text=text, exit_status=exit_status)
+
+    @contextmanager
+    def track(self, label: str, total: int) -> Iterator[Advance]:
+        """Write "start", at most a "progress" each `PROGRESS_EVERY_S`, and "end"."""
+        count = _Count(label, total, self._clock)
+
+        def advance(steps: int, note: str = "") -> None:
+            count.add(steps, note)
+            if count.is_due():
+                self._write("progress", **count.facts())
+
+        self._write("start", **count.facts())
+        try:
+            yield advance
+        finally:
+            self._write("end", **count.facts())
+
+    def _write(self, event: str, **facts: Any) -> None:
+        line = {"event": event, "time_utc": self._now().isoformat(), **facts}
+        print(json.dumps(line), file=self._stream, flush=True)
+
+
+class _Count:
+    """Steps of one stage, and how long the others will take."""
+
+    def __init__(self, label: str, total: int, clock: Callable[[], float]) -> None:
+        self._label, self._total, self._clock = label, total, clock
+        self._done, self._note = 0, ""
+        self._first: tuple[float, int] | None = None
+        self._written_s = clock()
+
+    def add(self, steps: int, note: str) -> None:
+        self._done += steps
+        self._note = note or self._note
+        if self._first is None:
+            # what an earlier run has done is counted at once, and a first step is a slow one:
+            # the speed is that of the steps after it
+            self._first = self._clock(), self._done
+
+    def is_due(self) -> bool:
+        now_s = self._clock()
+        if now_s - self._written_s < PROGRESS_EVERY_S:
+            return False
+        self._written_s = now_s
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "label": self._label,
+            "done": self._done,
+            "total": self._total,
+            "note": self._note,
+            "seconds_left": self._seconds_left(),
+        }
+
+    def _seconds_left(self) -> float | None:
+        left = self._total - self._done
+        if left <= 0:
+            return 0.0
+        if self._first is None or self._done == self._first[1]:
+            return None
+        since_s, before = self._first
+        return round(left * (self._clock() - since_s) / (self._done - before), 1)
+
+
+class Screen:
+    """The context object of a command line: where its talk goes, until the context ends.
+
+    Attributes:
+        reporter: in use. It is changed once, when the options are known, so that every error after
+            that is told as they ask.
+    """
+
+    def __init__(self) -> None:
+        """Talk to the terminal until something else is asked."""
+        self.reporter: Talker = TerminalReporter()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Change nothing yet."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give stderr back."""
+        self._stack.close()
+
+    def choose(self, *, quiet: bool, log_json: bool) -> None:
+        """Do what the options ask.
+
+        Raises:
+            ConfigError: both are given.
+        """
+        if quiet and log_json:
+            raise ConfigError("--quiet", ["with --log-json, expected one of them"])
+        if quiet or log_json:
+            stream = self._stack.enter_context(stderr_alone())
+            self.reporter = QuietReporter(stream) if quiet else JsonReporter(stream)
+
+
+def reporter_of(context: typer.Context) -> Talker:
+    """Give the reporter that the command line asks for; a command run alone has the terminal."""
+    screen: Screen = Screen() if context.obj is None else context.obj
+    return screen.reporter
+
+
+@contextmanager
+def stderr_alone() -> Iterator[TextIO]:
+    """Take stderr from everybody else: what libraries write there is dropped while this is open.
+
+    TFLite's runtime has no switch for the line that it writes, and downloads draw their own bars.
+    A traceback comes after this has ended, and is shown.
+
+    Yields:
+        What leads to stderr.
+    """
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+        stack.enter_context(terminal)
+        # under a test that has put something else in its place, Python's stderr is not number 2
+        ours = terminal if sys.stderr is sys.__stderr__ else sys.stderr
+        stack.callback(os.dup2, terminal.fileno(), 2)
+        os.dup2(nowhere.fileno(), 2)
+        stack.enter_context(redirect_stderr(nowhere))
+        yield ours
+
+
+def print_line(line: str) -> None:
+    """Give one line of data to stdout, whatever bytes a file name in it has."""
+    # a byte of a file name that is not UTF-8 is printed as JSON would escape it
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
+
+
+def print_error(text: str, stream: TextIO | None = None) -> None:
+    """Give one line of an error to stderr, or to what leads there."""
+    print(f"edgeface: {text}", file=sys.stderr if stream is None else stream, flush=True)
+
+
+def table_console(*, stderr: bool = False) -> Console:
+    """Give the console for tables: as wide as the terminal, 100 columns where there is none."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else COLUMNS)
+
+
+class Stopped(BaseException):
+    """Somebody asked the process to end. No `Exception`: only the boundary may take it.
+
+    Attributes:
+        number: of the signal.
+        exit_status: 128 and the number. Source: POSIX.1-2017, shell, 2.8.2, as shells count.
+    """
+
+    def __init__(self, number: int, kept: str = "") -> None:
+        """Take the signal, and what is to be said of the work that was done."""
+        super().__init__(f"stopped; {kept}" if kept else "stopped")
+        self.number = number
+        self.exit_status = 128 + number
+
+
+@contextmanager
+def stop_on_signals(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Raise `Stopped` at Ctrl-C (SIGINT) and SIGTERM, so that files and processes are cleaned up.
+
+    A signal that the process was started to ignore, as a shell's `&` does, stays ignored. A second
+    one ends the cleaning up too, but not within `SAME_REQUEST_S` of the first.
+    """
+    last_s = -math.inf
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal last_s
+        before_s, last_s = last_s, clock()
+        if last_s - before_s >= SAME_REQUEST_S:
+            raise Stopped(number)
+
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    heard = [kind for kind, handler in before.items() if handler is not signal.SIG_IGN]
+    for kind in heard:
+        signal.signal(kind, stop)
+    try:
+        yield
+    finally:
+        for kind in heard:
+            signal.signal(kind, before[kind])
+
+
+@contextmanager
+def kept_if_stopped() -> Iterator[None]:
+    """Say of work that is stopped in here that the same command goes on with it."""
+    try:
+        yield
+    except Stopped as stop:
+        kept = "what was finished is kept: run the same command again to go on"
+        raise Stopped(stop.number, kept) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgeface.config import ModelSpec, Recipe
@@ -15,8 +16,22 @@ from edgeface.types import Scheme
 
 # Source: docs/seeds.md S0, the model that people start from
 BASELINE = ModelSpec(
-    backbone="vgg16", width_ratio=1.0, side_px=128, age_head="regression", weights="none"
+    backbone="vgg16",
+    width_ratio=1.0,
+    side_px=128,
+    age_head="regression",
+    branch_units=256,
+    weights="none",
 )
+
+
+def baseline_of(spec: ModelSpec) -> ModelSpec:
+    """Give the baseline the heads of a model, so that both do the same work for their latency.
+
+    Args:
+        spec: of the model that is held against it.
+    """
+    return replace(BASELINE, heads=spec.heads, classes=spec.classes)
 
 
 def artifact_paths(out: Path, recipe: Recipe) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.bench.quality import predict_held_out, quality_of
+from edgeface.bench.device_parity import evenly_spread
+from edgeface.bench.quality import predict_held_out, quality_of, say_unmeasured
 from edgeface.bench.verdict import Comparison, Predictions, compare
 from edgeface.bench.verdict_rule import INT8_MARGINS, PRUNED_INT8_MARGINS, Margins
 from edgeface.compress.prune import PruneReport
-from edgeface.config import Recipe
-from edgeface.data.adapters.listing import GENDER
+from edgeface.config import ModelSpec, Recipe
 from edgeface.data.calibration import (
     calibration_record,
     write_calibration,
 )
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
-from edgeface.data.manifest import Manifest, shared_attributes
+from edgeface.data.manifest import Manifest, Split, shared_attributes
 from edgeface.data.manifest_file import write_manifest
 from edgeface.data.sources import check_pictures
 from edgeface.errors import DataError
@@ -38,8 +39,8 @@ from edgeface.model.networks import build_model
 from edgeface.model.profile import ModelProfile, profile
 from edgeface.model.saved import SavedModel, refuse_to_replace, write_model
 from edgeface.outputs import (
-    BASELINE,
     artifact_paths,
+    baseline_of,
     check_out,
     model_paths,
     refuse_other_runs,
@@ -62,8 +63,9 @@ from edgeface.stages_weights import calibration_of, plan_of, quantize_stage, thi
 from edgeface.types import Reporter, Scheme
 
 PROBE_IMAGES = 2000
-"""Validation images that the two halves of the calibration set are compared on, at most. Chosen:
-with 500 the shift that is judged had noise of 0.02 to 0.03 years (benchmarks/LOG.md)."""
+"""Validation images that the two halves of the calibration set are compared on, at most, evenly
+spread, so that some are of each of several data sets. Chosen: with 500 the shift that is judged had
+noise of 0.02 to 0.03 years (benchmarks/LOG.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class Outcome:
 
     Attributes:
         manifest: of the data.
-        artifacts: float32, pruned float32, pruned int8, and the VGG16 baseline.
+        artifacts: float32, pruned float32, pruned int8, and the VGG16 baseline with its heads.
         prune_report: what was cut; None where the recipe prunes nothing.
         comparisons: of each compressed model with the unpruned float32, on the test split.
     """
@@ -149,11 +151,11 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     recipe, out = request.recipe, request.out
     check_out(out)
     manifest = open_manifest(recipe, request.data, reporter)
-    check_test_labels(manifest)
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     started = start_stage(request.start, manifest) if request.start else None
     if started:
         recipe = replace(recipe, model=started[1].spec)
+    check_test_labels(manifest, recipe.model)
     paths = artifact_paths(out, recipe)
     kept = model_paths(out, recipe)
     if not request.overwrite:
@@ -187,17 +189,14 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     exports.append(_quantized(model, exports[-1], steps, request, run, paths["quantized"]))
 
     test = load_split(recipe, manifest, "test", out, reporter)
-    artifacts: list[Artifact] = []
-    predictions: list[Predictions] = []
-    for export in exports:
-        artifact = _artifact(export, paths[export.key], run, about)
-        measured, predicted = _measured(artifact, test, manifest, reporter)
-        artifacts.append(measured)
-        predictions.append(predicted)
+    made = [_artifact(export, paths[export.key], run, about) for export in exports]
+    if started:
+        made = [_started_from(artifact, about) for artifact in made]
+    artifacts, predictions = _measured(made, test, manifest, reporter)
     margins = PRUNED_INT8_MARGINS if steps else INT8_MARGINS
     comparisons = _compared(predictions, test, manifest, margins)
     if "baseline" in paths:
-        artifacts.append(_baseline(paths["baseline"], run.id, recipe.seed, reporter))
+        artifacts.append(_baseline(paths["baseline"], run, reporter))
     for artifact in artifacts:
         write_artifact(artifact)
     return Outcome(
@@ -269,16 +268,26 @@ def _artifact(export: _Export, path: Path, run: Run, about: SavedModel) -> Artif
     )
 
 
+def _started_from(artifact: Artifact, about: SavedModel) -> Artifact:
+    provenance = replace(artifact.sidecar.provenance, start_sha256=about.sha256)
+    return replace(artifact, sidecar=replace(artifact.sidecar, provenance=provenance))
+
+
 def _measured(
-    artifact: Artifact, test: Faces, manifest: Manifest, reporter: Reporter
-) -> tuple[Artifact, Predictions]:
+    artifacts: Sequence[Artifact], test: Faces, manifest: Manifest, reporter: Reporter
+) -> tuple[list[Artifact], list[Predictions]]:
     data, split = manifest.label, "test"
-    predicted = predict_held_out(artifact, test, data=data, split=split, reporter=reporter)
-    quality = quality_of(predicted, test, data=data, split=split, manifest_sha256=manifest.sha256)
-    predictions = Predictions(
-        name=artifact.sidecar.name, p_female=predicted["gender"], age_years=predicted["age"]
-    )
-    return with_quality(artifact, quality), predictions
+    say_unmeasured(artifacts[0], test, reporter)  # the others have the same heads
+    measured, predictions = [], []
+    for artifact in artifacts:
+        heads = artifact.sidecar.contract.heads
+        predicted = predict_held_out(artifact, test, data=data, split=split, reporter=reporter)
+        quality = quality_of(
+            predicted, test, heads, data=data, split=split, manifest_sha256=manifest.sha256
+        )
+        measured.append(with_quality(artifact, quality))
+        predictions.append(Predictions(name=artifact.sidecar.name, heads=heads, values=predicted))
+    return measured, predictions
 
 
 def _compared(
@@ -304,7 +313,7 @@ def _stability(float_content: bytes, calibration: Faces, run: Run) -> dict[str, 
     stability = calibration_stability(
         float_content,
         calibration.images,
-        run.validation.images[:PROBE_IMAGES],
+        evenly_spread(run.validation, PROBE_IMAGES).images,
         head_specs(run.recipe.model),
         run.reporter,
         plan_of(run.recipe.quantize),
@@ -324,33 +333,47 @@ def golden_images() -> tuple[NDArray[np.uint8], ...]:
     return (*((face & np.uint8(0xF0)) | np.uint8(0x08) for face in faces), lined)
 
 
-def _baseline(path: Path, run: str, seed: int, reporter: Reporter) -> Artifact:
-    model = build_model(BASELINE, seed=seed, reporter=reporter)
+def _baseline(path: Path, run: Run, reporter: Reporter) -> Artifact:
+    spec, seed = baseline_of(run.recipe.model), run.recipe.seed
+    model = build_model(spec, seed=seed, reporter=reporter)
     return make_artifact(
         to_float_tflite(model),
         path=path,
-        spec=BASELINE,
+        spec=spec,
         scheme="float32",
         golden_images=golden_images(),
-        provenance=untrained(run, seed, profile(model)),
+        provenance=untrained(run.id, seed, profile(model)),
         licence="random weights: for latency and size only",
     )
 
 
-def check_test_labels(manifest: Manifest) -> None:
+def check_test_labels(manifest: Manifest, spec: ModelSpec) -> None:
     """Refuse before training what could not be measured after it.
 
+    Args:
+        manifest: of the data.
+        spec: of the model.
+
     Raises:
-        DataError: no test image has a gender, or none an exact age.
+        DataError: no test image has a label of any of the model's heads.
     """
-    rows = manifest.of_split("test")
-    known = {
-        "a gender": any(GENDER.name in row.classes for row in rows),
-        "an exact age": any(row.age and row.age.low_years == row.age.high_years for row in rows),
+    if not any(labelled_in(manifest, "test", spec).values()):
+        raise DataError(
+            f"{manifest.label}: none of {len(manifest.of_split('test'))} test images has a label "
+            f"of {', '.join(spec.heads)} (an age must be exact), expected at least one, because "
+            "the final figures are of them; add a set that has it with --data"
+        )
+
+
+def labelled_in(manifest: Manifest, split: Split, spec: ModelSpec) -> dict[str, int]:
+    """Count the images of a split that each head of a model can be measured on, by head."""
+    rows = manifest.of_split(split)
+    return {
+        head.name: sum(
+            head.name in row.classes
+            if head.has_classes
+            else row.age is not None and row.age.low_years == row.age.high_years
+            for row in rows
+        )
+        for head in head_specs(spec)
     }
-    for label, found in known.items():
-        if not found:
-            raise DataError(
-                f"{manifest.label}: none of {len(rows)} test images has {label}, expected at least "
-                "one, because the final figures are of them; add a set that has it with --data"
-            )

@@ -23,24 +23,20 @@ from edgeface.compress.taylor import taylor_scores
 from edgeface.config import PruneSpec, Recipe, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.data.faces import Faces
-from edgeface.data.manifest import Manifest, Split
+from edgeface.data.labels import check_classes
+from edgeface.data.manifest import Manifest, Split, shared_attributes
 from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import ModelError
 from edgeface.export.layer_files import layer_files
 from edgeface.export.provenance import run_id
-from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.distill import Teacher, Teaching
 from edgeface.model.heads import head_specs, losses, training_targets
+from edgeface.model.judging import loss_weights
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, as_teacher, read_model, read_teacher
-from edgeface.model.training import (
-    TrainingTask,
-    fine_tune,
-    loss_weights,
-    recalibrate_batch_norm,
-)
+from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
 from edgeface.records import to_mapping
-from edgeface.types import Reporter
+from edgeface.types import EpochRecord, Reporter
 
 LAYER_TIMES_FILE = "layer_times.json"
 TAYLOR_BATCHES = 32
@@ -92,8 +88,14 @@ class Run:
 
 
 def open_manifest(recipe: Recipe, data: Sequence[Path], reporter: Reporter) -> Manifest:
-    """Make the manifest of a run and say what is in it."""
-    manifest = open_data(data, recipe.data, recipe.seed, reporter)
+    """Make the manifest of a run and say what is in it.
+
+    Raises:
+        DataError: the data cannot be used, or names an attribute's classes unlike the recipe.
+    """
+    heads = head_specs(recipe.model)
+    names = [head.name for head in heads if head.has_classes]
+    manifest = open_data(data, recipe.data, recipe.seed, reporter, names)
     counts = ", ".join(
         f"{len(manifest.of_split(split))} {split}" for split in ("train", "validation", "test")
     )
@@ -101,6 +103,7 @@ def open_manifest(recipe: Recipe, data: Sequence[Path], reporter: Reporter) -> M
     reporter.say(f"{manifest.label}: {used} images: {counts}")
     if manifest.left_out:
         reporter.say(f"left out: {len(manifest.left_out)} images")
+    check_classes(shared_attributes(manifest.sources), heads, manifest.label)
     return manifest
 
 
@@ -333,7 +336,7 @@ def pruned_in_words(spec: PruneSpec, report: PruneReport) -> str:
 
 def _teacher(path: Path, manifest: Manifest) -> Teacher:
     teacher, about = read_teacher(path)
-    if about.manifest_sha256 != manifest.sha256:
+    if not manifest.covers(about.manifest_sha256):
         raise ModelError(
             f"teacher {path}: was trained on {about.data!r} divided otherwise, so it may have seen "
             "the test images and tell the student; train it on this manifest"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeface.bench.device_parity import evenly_spread
 from edgeface.compress.cluster import cluster_weights
 from edgeface.compress.magnitude import magnitude_prune
 from edgeface.compress.qat import quantization_aware
@@ -108,7 +109,7 @@ def quantize_stage(
         return _trained_with_rounding(model, run, calibration)
     plan = plan_of(spec)
     if spec.mixed_layers:
-        faces = run.validation.take(range(min(MIXED_IMAGES, len(run.validation))))
+        faces = evenly_spread(run.validation, MIXED_IMAGES)  # some of each of several data sets
         heads = head_specs(run.recipe.model)
         limits = MixedLimits(layers=spec.mixed_layers)
         content, layers = mixed_precision(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgeface.records import RangeError
+
+# a head's name becomes the name of a Keras layer, of a tensor and of a key of the printed JSON
+_HEAD_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 def require(*checks: tuple[bool, str]) -> None:
@@ -82,27 +86,64 @@ class DataSpec:
         )
 
 
+Backbone = Literal[
+    "cnn3",
+    "cnn4",
+    "cnn5",
+    "convnexttiny",
+    "efficientnetb0",
+    "googlenet",
+    "inceptionv3",
+    "mobilenetv1",
+    "mobilenetv2",
+    "mobilenetv3large",
+    "mobilenetv3small",
+    "resnet18",
+    "resnet50",
+    "vgg16",
+    "vgg19",
+]
+"""The networks that `model.backbones` builds."""
+
+AGE = "age"
+GENDER = "gender"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """One network: a backbone and its heads.
 
     Attributes:
-        backbone: "mobilenetv2"; "vgg16" as in the published baseline; "mobilenetv1", the shape in
-            which a face-pretrained teacher is had.
+        backbone: see `model.backbones`; "vgg16" is that of the published baseline, "mobilenetv1"
+            has the shape in which a face-pretrained teacher is had.
         width_ratio: width multiplier α of MobileNetV2; 1 for the others.
         side_px: height and width of the input.
-        age_head: "expectation" over bins 0..100 years, or linear "regression".
+        colour: what the backbone sees of the picture: "rgb", or its brightness alone, "grey". The
+            model's input is the colour picture either way; the conversion is inside.
+        heads: the attributes it predicts, in order; a face that lacks one's label is masked there.
+        classes: names of the classes of each head that is neither "age" nor "gender", as the data
+            names them: two make a binary head, more a head of classes.
+        age_head: of the head "age": "expectation" over bins 0..100 years, linear "regression", or
+            "decades", the likeliest of eleven.
+        age_activation: of a regression: "linear", or "relu", which says no age below 0.
+        branch_units: of a dense layer (ReLU) of each head's own before it; 0 for none.
         dropout_ratio: before the heads.
         weights: "imagenet" (downloaded by Keras), "none" (random), or the path of a file.
 
     Source:
-        α and sides with published ImageNet weights: tf_keras.applications.MobileNetV2.
+        α and sides with published ImageNet weights: tf_keras.applications.MobileNetV2. Grey
+        pictures, branches and ReLU ages: the published systems S0, S2 and S4 (docs/seeds.md).
     """
 
-    backbone: Literal["mobilenetv1", "mobilenetv2", "vgg16"] = "mobilenetv2"
+    backbone: Backbone = "mobilenetv2"
     width_ratio: float = 1.0
     side_px: int = 128
-    age_head: Literal["expectation", "regression"] = "expectation"
+    colour: Literal["rgb", "grey"] = "rgb"
+    heads: tuple[str, ...] = (GENDER, AGE)
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    age_head: Literal["expectation", "regression", "decades"] = "expectation"
+    age_activation: Literal["linear", "relu"] = "linear"
+    branch_units: int = 0
     dropout_ratio: float = 0.2
     weights: str = "imagenet"
 
@@ -121,8 +162,49 @@ class ModelSpec:
                 32 <= self.side_px <= 512 and self.side_px % 32 == 0,
                 f"side_px is {self.side_px}, expected a multiple of 32 from 32 to 512",
             ),
+            (
+                self.age_activation == "linear" or self.age_head == "regression",
+                f"age_activation is {self.age_activation!r}, expected 'linear' with age_head "
+                f"{self.age_head!r}",
+            ),
+            (self.branch_units >= 0, f"branch_units is {self.branch_units}, expected 0 or more"),
             *in_unit_interval(self, ("dropout_ratio",)),
+            *self._head_checks(),
         )
+
+    def _head_checks(self) -> list[tuple[bool, str]]:
+        named = [name for name in self.heads if name not in (AGE, GENDER)]
+        unnamed = [name for name in named if name not in self.classes]
+        unused = [name for name in self.classes if name not in named]
+        return [
+            (bool(self.heads), "heads is empty, expected at least one attribute"),
+            (
+                len(set(self.heads)) == len(self.heads),
+                f"heads is {', '.join(self.heads)}, expected every attribute once",
+            ),
+            (
+                all(_HEAD_NAME.fullmatch(name) for name in self.heads),
+                f"heads is {', '.join(self.heads)}, expected names of a-z, 0-9 and _ that start "
+                "with a letter",
+            ),
+            (
+                not unnamed,
+                f"classes lacks {', '.join(unnamed)}, expected the class names of each head but "
+                "age and gender",
+            ),
+            (
+                not unused,
+                f"classes has {', '.join(unused)}, expected only names of heads other than age "
+                "and gender",
+            ),
+            *(
+                (
+                    len(names) >= 2 and len(set(names)) == len(names),
+                    f"classes.{name} is {', '.join(names)}, expected two or more, each once",
+                )
+                for name, names in self.classes.items()
+            ),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,9 +275,12 @@ class TrainSpec:
         schedule: "cosine" to zero after a linear warm-up, or "constant".
         warmup_ratio: share of all steps that warm up (cosine only).
         weight_decay: of AdamW; normalisation parameters and biases are left out.
-        label_smoothing_ratio: of the gender labels.
+        label_smoothing_ratio: of the labels of classes, gender among them.
         age_sigma_years: width of the soft age label over the bins (expectation head only).
-        age_weight: weight of the age loss beside the gender loss, which has 1.
+        age_weight: weight of the age loss beside those of the other heads, which have 1.
+        head_weights: other weights, by head other than age.
+        freeze_backbone: only the heads and their branches learn; what feeds them stays, the
+            statistics of its batch normalization too.
         batch_norm_momentum: of the moving statistics.
         balance: labels by which rare faces are shown more often: "age" (by decade), "gender" or
             any other attribute; none shows every face once an epoch.
@@ -239,6 +324,8 @@ class TrainSpec:
     label_smoothing_ratio: float = 0.05
     age_sigma_years: float = 2.0
     age_weight: float = 0.5
+    head_weights: dict[str, float] = field(default_factory=dict)
+    freeze_backbone: bool = False
     batch_norm_momentum: float = 0.95
     balance: tuple[str, ...] = ()
     balance_power: float = 0.5
@@ -253,7 +340,7 @@ class TrainSpec:
         """Check the ranges."""
         positive = {
             name: getattr(self, name) for name in ("learning_rate", "age_sigma_years", "age_weight")
-        }
+        } | {f"head_weights.{name}": weight for name, weight in self.head_weights.items()}
         ratios = ("warmup_ratio", "label_smoothing_ratio", "batch_norm_momentum", "average_decay")
         require(
             (self.epochs >= 1, f"epochs is {self.epochs}, expected 1 or more"),

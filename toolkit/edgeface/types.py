@@ -14,7 +14,7 @@ from typing import Any, Dict, Literal, Optional, Protocol, Tuple
 SIDECAR_SCHEMA_VERSION = 1
 GENDER_CLASSES = ("male", "female")  # UTKFace's own coding: 0 male, 1 female
 
-HeadKind = Literal["binary", "expectation", "regression"]
+HeadKind = Literal["binary", "classes", "expectation", "regression", "decades"]
 Scheme = Literal["float32", "int8", "float16", "dynamic"]
 
 
@@ -44,11 +44,13 @@ class HeadSpec:
     Attributes:
         name: the attribute, e.g. "gender".
         kind: "binary": one logit, its sigmoid is the probability of `classes[1]`;
+            "classes": one logit a class, their softmax are the probabilities;
             "expectation": one logit a bin, the value is the softmax-weighted mean of `bins`;
+            "decades": one logit a bin, the value is the likeliest of `bins`;
             "regression": the output is the value.
         tensor: name of the output tensor.
-        classes: names of class 0 and class 1 (binary only).
-        bins: the value each bin stands for, in `unit` (expectation only).
+        classes: names by class number ("binary" and "classes").
+        bins: the value each bin stands for, in `unit` ("expectation" and "decades").
         unit: e.g. "years"; empty for classes.
     """
 
@@ -58,6 +60,11 @@ class HeadSpec:
     classes: Tuple[str, ...] = ()
     bins: Tuple[float, ...] = ()
     unit: str = ""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether it names a class, and does not give a value."""
+        return self.kind in ("binary", "classes")
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class Metric:
     """One quality figure with its bootstrap interval.
 
     Attributes:
-        task: "gender" or "age".
+        task: name of the head, e.g. "gender" or "age".
         name: e.g. "accuracy", "mae", "precision_female".
         value: in `unit`.
         low: lower end of the 95 % interval.
@@ -128,6 +135,30 @@ class Metric:
     high: float
     unit: str
     n: int
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch of training reached.
+
+    Attributes:
+        epoch: 1 for the first.
+        train_loss: mean over the epoch's batches, augmented, so not comparable with validation.
+        validation_loss: of the same losses on the validation split, as it is; None of a model that
+            was trained before this was kept.
+        train: by head, the figure below on some training images as they are; says how much the
+            network learned by heart, and chooses nothing.
+        validation: by head, on the validation split: of classes the accuracy, 0 to 1; of age the
+            mean absolute error in years.
+        score: lower is better; see `model.judging.score_of`.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: Optional[float]
+    train: Dict[str, float]
+    validation: Dict[str, float]
+    score: float
 
 
 @dataclass(frozen=True)
@@ -171,6 +202,8 @@ class Provenance:
         created_utc: ISO 8601.
         steps: what was done to the trained network, in order and in words, e.g. "45 % of channels
             pruned"; empty for an uncompressed one.
+        start_sha256: of the trained model (`.keras`) that `compress --model` started from; empty
+            where the run trained its own.
     """
 
     run_id: str
@@ -189,6 +222,7 @@ class Provenance:
     commit: str
     created_utc: str
     steps: Tuple[str, ...] = ()
+    start_sha256: str = ""
 
 
 @dataclass(frozen=True)

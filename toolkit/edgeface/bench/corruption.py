@@ -19,10 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.bench.quality import predict_held_out, quality_of
+from edgeface.bench.quality import check_predictable, predict_in_chunks, quality_of
 from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError, DataError
+from edgeface.model.metrics import has_truth
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.predict import open_predictor, predict_faces
 from edgeface.types import Metric, Reporter
 
 Corruption = Literal["darker", "brighter", "blur", "noise", "jpeg", "rotation"]
@@ -74,7 +76,7 @@ class CorruptedQuality:
         kind: of corruption; "none" for the same faces unspoiled.
         strength: 1 to 3; 0 with "none".
         n: images.
-        metrics: gender accuracy and age MAE, as in `Quality`.
+        metrics: each head's accuracy or MAE, as in `Quality`.
     """
 
     kind: Literal["none", "darker", "brighter", "blur", "noise", "jpeg", "rotation"]
@@ -131,11 +133,12 @@ def measure_corruptions(
     """Run an artifact on held-out faces as they are, then spoiled in every way and strength.
 
     Args:
-        artifact: of a trained model with the heads gender and age.
+        artifact: of a trained model.
         faces: images uint8 [N, side, side, 3] of the artifact's side.
         data: what the faces are, e.g. "drawn faces".
         split: "validation" or "test".
-        images: drawn from the faces, the same for every artifact, at most; all if there are fewer.
+        images: drawn from the faces with a label of any of the heads, the same for every artifact
+            of the same heads, at most; all if there are fewer.
         reporter: shows progress.
         threads: of the runtime.
 
@@ -143,29 +146,30 @@ def measure_corruptions(
         The clean faces, then each kind at strength 1 to 3.
 
     Raises:
-        BenchmarkError: as `quality.measure_quality`, of the drawn faces; or `images` below 1.
+        BenchmarkError: as `quality.measure_quality`; or `images` below 1.
         ArtifactError: the file cannot be run.
         DataError: labels that cannot be.
         ModelError: the model gives NaN.
     """
     if images < 1:
         raise BenchmarkError(f"corruptions: found {images} images, expected 1 or more")
-    chosen = faces.take(_chosen(len(faces), images))
+    check_predictable(artifact, faces, data=data, split=split)
+    heads = artifact.sidecar.contract.heads
+    labelled = np.flatnonzero(np.any([has_truth(faces, head) for head in heads], axis=0))
+    chosen = faces.take(labelled[_chosen(len(labelled), images)])
+    predictor = open_predictor(artifact, threads=threads)
     found = []
     for kind, strength in _VARIANTS:
         spoiled = chosen
         if kind != "none":
             spoiled = replace(chosen, images=corrupt(chosen.images, kind, strength, _SEED))
-        predicted = predict_held_out(
-            artifact,
-            spoiled,
-            data=data,
-            split=split,
-            reporter=reporter,
-            threads=threads,
+        predicted = predict_in_chunks(
+            lambda images: predict_faces(predictor, images),
+            spoiled.images,
             label=f"{artifact.sidecar.name}, corruption {kind} {strength or ''}".rstrip(),
+            reporter=reporter,
         )
-        quality = quality_of(predicted, spoiled, data=data, split=split, manifest_sha256="")
+        quality = quality_of(predicted, spoiled, heads, data=data, split=split, manifest_sha256="")
         metrics = tuple(each for each in quality.metrics if each.name in ("accuracy", "mae"))
         found.append(CorruptedQuality(kind=kind, strength=strength, n=quality.n, metrics=metrics))
     return tuple(found)

@@ -157,7 +157,7 @@ def predictions_of(
         where: device and model, for messages.
 
     Returns:
-        Head name to float64 [N], as `quality.predict_held_out` gives it.
+        Head name to float64 [N] or [N, K], as `quality.predict_held_out` gives it.
 
     Raises:
         BenchmarkError: an output is missing or not the contract's, or a value is not finite.

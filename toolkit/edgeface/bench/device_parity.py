@@ -1,7 +1,7 @@
 """An artifact's outputs on a device beside those on this host, for the same faces.
 
-In: an artifact, and something that runs it there. Out: `Parity`, with accuracy and MAE of both
-sides where the faces are held out.
+In: an artifact, and something that runs it there. Out: `Parity`, with each head's accuracy or MAE
+on both sides where the faces are held out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edgeface.bench.parity import MetricAgreement, Parity, compare_figures, comp
 from edgeface.bench.quality import HeldOut, quality_of
 from edgeface.data.drawn import draw_face
 from edgeface.data.faces import Faces
+from edgeface.model.metrics import has_truth
 from edgeface.runtime.artifact import Artifact, check_contract
 from edgeface.runtime.interpreter import open_model, runtime_name_and_version
 from edgeface.runtime.predict import Predictor, predict_raw
@@ -65,7 +66,13 @@ def measure_parity(
     there = run_there(artifact, pictures, threads)
     here = _run_here(artifact, pictures, threads, delegated=delegated)
     metrics: tuple[MetricAgreement, ...] = ()
-    if some is not None and held_out is not None and artifact.sidecar.provenance.trained:
+    heads = artifact.sidecar.contract.heads
+    if (
+        some is not None
+        and held_out is not None
+        and artifact.sidecar.provenance.trained
+        and any(has_truth(some, head).any() for head in heads)
+    ):
         ours, theirs = (
             _figures(artifact, outputs, some, held_out, where) for outputs in (here, there.outputs)
         )
@@ -113,6 +120,7 @@ def _figures(
     return quality_of(
         predictions_of(outputs, artifact.sidecar.contract, where=where),
         faces,
+        artifact.sidecar.contract.heads,
         data=held_out.data,
         split=held_out.split,
         manifest_sha256=held_out.manifest_sha256,

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeface.bench.doctor_pictures import Case, Theirs
 from edgeface.bench.mistakes import RIGHT, Mistake, mistakes_for, outputs_under, whole_picture
 from edgeface.errors import DataError
 from edgeface.runtime.artifact import Artifact
+from edgeface.runtime.decode import class_numbers
 from edgeface.runtime.detect import Detector
 from edgeface.runtime.predict import Predictor, open_predictor
 from edgeface.runtime.selftest import golden_problems
@@ -27,9 +28,10 @@ from edgeface.types import HeadSpec, Reporter
 YEARS_TOLERANCE = 0.5
 FULL_SCALE_TOLERANCE = 0.02
 """Difference that still counts as the same prediction: years of age; of other heads the share of
-their full scale, 1 for a probability. Source: chosen: several times the rounding that
-`predict --json` does (0.05 years, 0.00005), and about what one int8 step of a logit or another JPEG
-decoder's pixels make; a mistake that matters moves most faces by more."""
+their full scale, 1 for a probability and for the total variation of several. Source: chosen:
+several times the rounding that `predict --json` does (0.05 years, 0.00005), and about what one int8
+step of a logit or another JPEG decoder's pixels make; a mistake that matters moves most faces by
+more."""
 
 DISTINCT_RATIO = 2.0
 """A mistake explains better than another if the other is so many times as far away. Chosen."""
@@ -47,20 +49,20 @@ class Trial:
 
     Attributes:
         name: of the mistake.
-        change: by head: mean absolute difference to the right way, in the head's unit.
+        change: by head: mean absolute difference to the right way, in the head's unit; of classes
+            the mean total variation, half of the sum of what their probabilities moved by.
         distance: to their predictions: median over the faces of the head that is furthest away, in
             tolerances; None if there are none.
         same_ratio: share of the faces with every head within its tolerance of theirs.
-        gender_accuracy_ratio: of the faces with a gender label, None if there are none.
-        age_mae_years: of the faces with an exact age.
+        figures: by head that a face has a label of: accuracy of classes, 0 to 1; MAE of age in
+            years.
     """
 
     name: str
     change: dict[str, float]
     distance: float | None
     same_ratio: float | None
-    gender_accuracy_ratio: float | None
-    age_mae_years: float | None
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class Diagnosis:
         pictures: read.
         faces: found in them, one a picture at most.
         compared: faces that their predictions name.
-        labelled: faces with a gender or an exact age.
+        labelled: faces with a label of one of the heads.
         trials: the right way first, then each mistake.
         explained_by: names of the trials that their predictions fit equally well; several means
             undecided; empty if none fits or there are no predictions.
@@ -97,10 +99,26 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Faces:
-    """Cases with a face, and what the model says of each under each mistake: head to [T, N]."""
+    """Cases with a face, and what the model says of each under each mistake.
+
+    Attributes:
+        cases: N of them.
+        said: by head, float64 [T, N] or [T, N, K].
+        heads: of the model.
+    """
 
     cases: tuple[Case, ...]
     said: dict[str, NDArray[np.float64]]
+    heads: tuple[HeadSpec, ...]
+
+    def labels(self, head: HeadSpec) -> NDArray[np.float64]:
+        """Class numbers of the model, or ages; float64 [N], NaN where not known."""
+        if not head.has_classes:
+            known = [case.age_years for case in self.cases]
+            return np.array([np.nan if age is None else age for age in known], np.float64)
+        names = [case.classes.get(head.name) for case in self.cases]
+        numbers = {name: float(number) for number, name in enumerate(head.classes)}
+        return np.array([numbers.get(name or "", np.nan) for name in names], np.float64)
 
 
 def diagnose(
@@ -130,7 +148,7 @@ def diagnose(
     problems = golden_problems(predictor.model, predictor.contract, golden)
     tried = mistakes_for(predictor.contract, detected=detector is not None)
     faces = _run_all(predictor, tried, cases, detector, reporter)
-    distances = None if theirs is None else _distances(faces, theirs, predictor.contract.heads)
+    distances = None if theirs is None else _distances(faces, theirs)
     losses = _label_losses(faces)
     trials = tuple(_trial(i, each, faces, distances, losses) for i, each in enumerate(tried))
     explained = () if distances is None else _explained(trials)
@@ -145,7 +163,7 @@ def diagnose(
         pictures=len(cases),
         faces=len(faces.cases),
         compared=0 if distances is None else distances.shape[1],
-        labelled=sum(c.gender is not None or c.age_years is not None for c in faces.cases),
+        labelled=int(np.any([~np.isnan(faces.labels(head)) for head in faces.heads], axis=0).sum()),
         trials=trials,
         explained_by=explained,
         verdict=tuple(verdict),
@@ -161,7 +179,7 @@ def _run_all(
     reporter: Reporter,
 ) -> _Faces:
     found: list[Case] = []
-    rows: list[list[dict[str, float]]] = []
+    rows: list[list[dict[str, NDArray[np.float64]]]] = []
     with reporter.track("trying mistakes", len(cases)) as advance:
         for case in cases:
             picture = case.read()
@@ -175,20 +193,23 @@ def _run_all(
             f"doctor: no face found in {len(cases)} pictures; give others, or --no-detect if they "
             "are face crops"
         )
-    names = [head.name for head in predictor.contract.heads]
-    said = {name: np.array([[each[name] for each in row] for row in rows]).T for name in names}
-    return _Faces(cases=tuple(found), said=said)
+    heads = predictor.contract.heads
+    said = {
+        name: np.array([[each[name] for each in row] for row in rows]).swapaxes(0, 1)
+        for name in (head.name for head in heads)
+    }
+    return _Faces(cases=tuple(found), said=said, heads=heads)
 
 
-def _distances(faces: _Faces, theirs: Theirs, heads: Sequence[HeadSpec]) -> NDArray[np.float64]:
+def _distances(faces: _Faces, theirs: Theirs) -> NDArray[np.float64]:
     """Give the distance to their prediction in tolerances, [trials, faces compared]."""
     columns = []
     for i, case in enumerate(faces.cases):
         if case.name in theirs:
             values = theirs[case.name]
             away = [
-                np.abs(faces.said[head.name][:, i] - values[head.name]) / _tolerance(head)
-                for head in heads
+                _moved(faces.said[head.name][:, i], values[head.name], head) / _tolerance(head)
+                for head in faces.heads
                 if head.name in values
             ]
             columns.append(np.max(away, axis=0))
@@ -200,6 +221,12 @@ def _distances(faces: _Faces, theirs: Theirs, heads: Sequence[HeadSpec]) -> NDAr
     return np.array(columns).T
 
 
+def _moved(said: NDArray[np.float64], other: ArrayLike, head: HeadSpec) -> NDArray[np.float64]:
+    """How far answers are from others: |difference|, or total variation over the last axis."""
+    away = np.abs(said - np.asarray(other))
+    return np.asarray(away.sum(axis=-1) / 2 if head.kind == "classes" else away)
+
+
 def _tolerance(head: HeadSpec) -> float:
     if head.unit == "years":
         return YEARS_TOLERANCE
@@ -208,16 +235,18 @@ def _tolerance(head: HeadSpec) -> float:
 
 
 def _label_losses(faces: _Faces) -> dict[str, NDArray[np.float64]]:
-    """Give the losses of the labelled faces, [trials, faces]: wrong genders, years of age."""
+    """Give the losses of the labelled faces by head, [trials, faces]: wrong classes, years."""
     losses = {}
-    at = [i for i, case in enumerate(faces.cases) if case.gender is not None]
-    if at and "gender" in faces.said:
-        labels = np.array([faces.cases[i].gender for i in at])
-        losses["gender"] = ((faces.said["gender"][:, at] >= 0.5) != labels).astype(np.float64)
-    at = [i for i, case in enumerate(faces.cases) if case.age_years is not None]
-    if at and "age" in faces.said:
-        years = np.array([faces.cases[i].age_years for i in at], np.float64)
-        losses["age"] = np.abs(faces.said["age"][:, at] - years)
+    for head in faces.heads:
+        labels, said = faces.labels(head), faces.said[head.name]
+        at = np.flatnonzero(~np.isnan(labels))
+        if not at.size:
+            continue
+        if head.has_classes:
+            named = np.stack([class_numbers(values, head) for values in said[:, at]])
+            losses[head.name] = (named != labels[at]).astype(np.float64)
+        else:
+            losses[head.name] = np.abs(said[:, at] - labels[at])
     return losses
 
 
@@ -231,11 +260,20 @@ def _trial(
     away = None if distances is None else distances[i]
     return Trial(
         name=mistake.name,
-        change={name: float(np.abs(said[i] - said[0]).mean()) for name, said in faces.said.items()},
+        change={
+            head.name: float(_moved(said[i], said[0], head).mean())
+            for head, said in ((head, faces.said[head.name]) for head in faces.heads)
+        },
         distance=None if away is None else float(np.median(away)),
         same_ratio=None if away is None else float((away <= 1).mean()),
-        gender_accuracy_ratio=1 - float(losses["gender"][i].mean()) if "gender" in losses else None,
-        age_mae_years=float(losses["age"][i].mean()) if "age" in losses else None,
+        figures={
+            head.name: 1 - mean if head.has_classes else mean
+            for head, mean in (
+                (head, float(losses[head.name][i].mean()))
+                for head in faces.heads
+                if head.name in losses
+            )
+        },
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,16 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.data.adapters.detect import list_dataset
-from edgeface.data.adapters.listing import GENDER
 from edgeface.data.adapters.paths import printable, shown
-from edgeface.data.labels import AgeInterval
+from edgeface.data.labels import AgeInterval, Attribute
 from edgeface.data.manifest_file import SUFFIX, read_manifest
 from edgeface.errors import DataError
 from edgeface.runtime.preprocess import read_content, read_image
-from edgeface.types import Contract, Reporter
+from edgeface.types import Contract, HeadSpec, Reporter
 
-Theirs = Mapping[str, Mapping[str, float]]
-"""File name of a picture to head name to value; the probability of the second class if binary."""
+Answer = float | tuple[float, ...]
+"""What is said of one face: a value; of a binary head the probability of its second class; of a
+head of classes the probability of each, in its order."""
+
+Theirs = Mapping[str, Mapping[str, Answer]]
+"""File name of a picture to head name to answer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,13 +39,13 @@ class Case:
     Attributes:
         name: of its file, without folders.
         read: gives uint8 [H, W, 3] RGB; raises `DataError`.
-        gender: class number, None where it is not known.
+        classes: name of the class by attribute; one that is missing is not known.
         age_years: None where it is not known exactly.
     """
 
     name: str
     read: Callable[[], NDArray[np.uint8]]
-    gender: int | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
     age_years: int | None = None
 
 
@@ -83,13 +86,18 @@ def labelled_pictures(
     else:
         listing = list_dataset(data)
         cases = [
-            _case(each.id, each.age, each.classes, partial(listing.read, each))
+            _case(
+                each.id,
+                each.age,
+                _named(each.classes, listing.attributes),
+                partial(listing.read, each),
+            )
             for each in listing.entries
         ]
     return _chosen(cases, names, count)
 
 
-def read_theirs(path: Path, contract: Contract) -> dict[str, dict[str, float]]:
+def read_theirs(path: Path, contract: Contract) -> dict[str, dict[str, Answer]]:
     """Read predictions in the form that `edgeface predict --json` prints.
 
     Of each line the first face counts, because faces are sorted by size. Lines with an error and
@@ -97,11 +105,12 @@ def read_theirs(path: Path, contract: Contract) -> dict[str, dict[str, float]]:
 
     Args:
         path: of the file, one JSON object a line.
-        contract: of the model; a face needs the value of one head at least. The value of a binary
-            head is its "p_<class>", of others that of its own name.
+        contract: of the model; a face needs the answer of one head at least. That of a binary head
+            is its "p_<class>", of a head of classes its "p_<head>" with a number for each class, of
+            others that of its own name.
 
     Returns:
-        File name to head name to value.
+        File name to head name to answer.
 
     Raises:
         DataError: the file cannot be read; a line is not of that form; two lines are of pictures
@@ -112,7 +121,7 @@ def read_theirs(path: Path, contract: Contract) -> dict[str, dict[str, float]]:
         lines = read_content(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as err:
         raise DataError(f"{where}: not text ({err.reason}); give JSON lines") from err
-    theirs: dict[str, dict[str, float]] = {}
+    theirs: dict[str, dict[str, Answer]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -130,7 +139,7 @@ def read_theirs(path: Path, contract: Contract) -> dict[str, dict[str, float]]:
     return theirs
 
 
-def _parsed(line: str, where: str, contract: Contract) -> tuple[str, dict[str, float] | None]:
+def _parsed(line: str, where: str, contract: Contract) -> tuple[str, dict[str, Answer] | None]:
     try:
         record: Any = json.loads(line)
     except (ValueError, RecursionError) as err:
@@ -143,18 +152,37 @@ def _parsed(line: str, where: str, contract: Contract) -> tuple[str, dict[str, f
         raise DataError(f'{where}: "faces" is not a list of objects')
     if not faces:
         return name, None
-    keys = {
-        head.name: f"p_{head.classes[1]}" if head.kind == "binary" else head.name
-        for head in contract.heads
-    }
-    values = {head: faces[0][key] for head, key in keys.items() if key in faces[0]}
-    if not values:
+    keys = {head.name: _key(head) for head in contract.heads}
+    found = [head for head in contract.heads if keys[head.name] in faces[0]]
+    if not found:
         raise DataError(f"{where}: the face has none of {', '.join(keys.values())}")
-    for head, value in values.items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            raise DataError(f"{where}: {keys[head]} is {shown(str(value))}, expected a number")
-    return name, {head: float(value) for head, value in values.items()}
+    return name, {
+        head.name: _answer(faces[0][keys[head.name]], head, f"{where}: {keys[head.name]}")
+        for head in found
+    }
+
+
+def _key(head: HeadSpec) -> str:
+    of_kind = {
+        "binary": f"p_{head.classes[-1]}" if head.classes else "",
+        "classes": f"p_{head.name}",
+    }
+    return of_kind.get(head.kind, head.name)
+
+
+def _answer(value: Any, head: HeadSpec, where: str) -> Answer:
+    if head.kind != "classes":
+        return _number(value, where)
+    if not isinstance(value, dict) or set(value) != set(head.classes):
+        raise DataError(f"{where} is not an object with a number for {', '.join(head.classes)}")
+    return tuple(_number(value[name], f"{where}.{name}") for name in head.classes)
+
+
+def _number(value: Any, where: str) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        raise DataError(f"{where} is {shown(str(value))}, expected a number")
+    return float(value)
 
 
 def _of_manifest(path: Path) -> list[Case]:
@@ -169,22 +197,34 @@ def _of_manifest(path: Path) -> list[Case]:
             f"{printable(str(path))}: of drawn faces, which are in no file; give pictures"
         )
     return [
-        _case(row.id, row.age, row.classes, partial(listings[row.source].pictures.read, row.id))
+        _case(
+            row.id,
+            row.age,
+            _named(row.classes, manifest.sources[row.source].attributes),
+            partial(listings[row.source].pictures.read, row.id),
+        )
         for row in manifest.of_split("validation")
     ]
+
+
+def _named(numbers: Mapping[str, int], attributes: Sequence[Attribute]) -> dict[str, str]:
+    """Name classes: another set may number them otherwise than the model."""
+    return {
+        each.name: each.classes[numbers[each.name]] for each in attributes if each.name in numbers
+    }
 
 
 def _case(
     id: str,
     age: AgeInterval | None,
-    classes: Mapping[str, int],
+    classes: Mapping[str, str],
     read: Callable[[], NDArray[np.uint8]],
 ) -> Case:
     exact = age is not None and age.low_years == age.high_years
     return Case(
         name=PurePath(id).name,
         read=read,
-        gender=classes.get(GENDER.name),
+        classes=classes,
         age_years=age.low_years if age is not None and exact else None,
     )
 

@@ -83,7 +83,7 @@ def mistakes_for(contract: Contract, *, detected: bool) -> tuple[Mistake, ...]:
 
 def outputs_under(
     mistake: Mistake, predictor: Predictor, picture: _Picture, face: Detection
-) -> dict[str, float]:
+) -> dict[str, _Values]:
     """Run the model on one face with a mistake made.
 
     Args:
@@ -93,7 +93,7 @@ def outputs_under(
         face: where it is.
 
     Returns:
-        Head name to what `decode` gives.
+        Head name to what `decode` gives: float64 [], or [K] of a head of classes.
 
     Raises:
         ArtifactError: the runtime fails, or an output is not finite.
@@ -110,10 +110,10 @@ def outputs_under(
     raw = [
         model.interpreter.get_tensor(model.output_indices[spec.name]) for spec in contract.outputs
     ]
-    said = {name: float(array[0]) for name, array in decode(raw, contract).items()}
+    said = {name: np.asarray(array[0]) for name, array in decode(raw, contract).items()}
     if mistake.swaps_classes:
         binary = {head.name for head in contract.heads if head.kind == "binary"}
-        said = {name: 1 - value if name in binary else value for name, value in said.items()}
+        said = {name: np.asarray(1 - of) if name in binary else of for name, of in said.items()}
     return said
 
 

@@ -32,7 +32,7 @@ and the depth of VGG16 leave this room, and a logit's 1e-3 moves a probability b
 
 
 _Figure = Literal["accuracy", "mae"]
-_FIGURES: tuple[tuple[str, _Figure], ...] = (("gender", "accuracy"), ("age", "mae"))
+_FIGURES: tuple[_Figure, ...] = ("accuracy", "mae")  # the main one of a head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ class MetricAgreement:
     """One quality figure, there and here, of the same images.
 
     Attributes:
-        task: "gender" or "age".
-        name: "accuracy" or "mae".
+        task: name of the head.
+        name: "accuracy" of classes or "mae" of age.
         unit: "ratio" or "years".
         n: images it was computed on.
         here: from the reference's outputs.
@@ -102,7 +102,7 @@ class MetricAgreement:
         single face on the edge may turn, and that is 1 / n.
         """
         if self.name == "accuracy":
-            return max(INT8_MARGINS.gender_accuracy_pp / 100, 1 / self.n)
+            return max(INT8_MARGINS.accuracy_pp(self.task) / 100, 1 / self.n)
         return INT8_MARGINS.age_mae_years
 
     @property
@@ -185,7 +185,7 @@ def _tensor_parity(name: str, here: NDArray[Any], there: NDArray[Any], where: st
 
 
 def compare_figures(here: Quality, there: Quality, *, where: str) -> tuple[MetricAgreement, ...]:
-    """Set accuracy and MAE of two machines side by side.
+    """Set each head's accuracy or MAE on two machines side by side.
 
     Args:
         here: from the reference's outputs.
@@ -201,14 +201,14 @@ def compare_figures(here: Quality, there: Quality, *, where: str) -> tuple[Metri
             f"{where}: figures there are of {sources[1]}, expected of the images here, {sources[0]}"
         )
     there_by_name = {(metric.task, metric.name): metric for metric in there.metrics}
-    here_by_name = {(metric.task, metric.name): metric for metric in here.metrics}
     found = []
-    for task, name in _FIGURES:
-        ours, theirs = here_by_name.get((task, name)), there_by_name.get((task, name))
-        if ours is not None and theirs is not None and ours.n == theirs.n:
+    for ours in here.metrics:
+        name = next((each for each in _FIGURES if each == ours.name), None)
+        theirs = there_by_name.get((ours.task, ours.name))
+        if name is not None and theirs is not None and ours.n == theirs.n:
             found.append(
                 MetricAgreement(
-                    task=task,
+                    task=ours.task,
                     name=name,
                     unit=ours.unit,
                     n=ours.n,

@@ -1,30 +1,30 @@
 """Quality of an artifact, by running its `.tflite` on held-out faces.
 
-In: an artifact and labelled faces of its side. Out: `Quality`. That the faces are held out is the
-caller's word; who cannot name the split has nothing to pass here.
+In: an artifact and labelled faces of its side. Out: `Quality`, of those of its heads that a face has
+a label of. That the faces are held out is the caller's word; who cannot name the split has nothing
+to pass here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.data.faces import UNKNOWN, Faces
+from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError
-from edgeface.model.metrics import quality_metrics
+from edgeface.model.metrics import has_truth, head_metrics
 from edgeface.runtime.artifact import Artifact
 from edgeface.runtime.predict import open_predictor, predict_faces
-from edgeface.types import Quality, Reporter
+from edgeface.types import HeadSpec, Quality, Reporter
 
 HELD_OUT_SPLITS = ("validation", "test")
-ATTRIBUTES = ("gender", "age")
 CHUNK_IMAGES = 16  # chosen: VGG16 at 128 px took 0.1 s an image here, so the bar moves every 2 s
 
 Predict = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float64]]]
-"""Images uint8 [N, side, side, 3] to {"gender": p_female [N], "age": years [N]}."""
+"""Images uint8 [N, side, side, 3] to what each head says, float64 [N] or [N, K], by head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,12 @@ def measure_quality(
 ) -> Quality:
     """Run an artifact on held-out faces and compute its figures.
 
-    Those of gender and of age each come from the faces that have the label, which `Metric.n`
-    counts; an age interval has no error in years. `Quality.n` counts all faces.
+    Those of each head come from the faces that have its label, which `Metric.n` counts; an age
+    interval has no error in years. A head that no face has a label of is not measured, and the
+    reporter is told so. `Quality.n` counts all faces.
 
     Args:
-        artifact: of a trained model with the heads gender and age.
+        artifact: of a trained model.
         faces: images uint8 [N, side, side, 3] of the artifact's side.
         data: what the faces are, e.g. "drawn faces".
         split: "validation" or "test".
@@ -73,8 +74,8 @@ def measure_quality(
         threads: of the runtime.
 
     Raises:
-        BenchmarkError: the model's weights are random, a head is missing, or the split is not a
-            held-out one, the faces have another side, or none has a gender or an exact age.
+        BenchmarkError: the model's weights are random, the split is not a held-out one, the faces
+            have another side, or none has a label of any of the model's heads.
         ArtifactError: the file cannot be run.
         DataError: no face, or labels that cannot be.
         ModelError: the model gives NaN.
@@ -82,7 +83,15 @@ def measure_quality(
     predicted = predict_held_out(
         artifact, faces, data=data, split=split, reporter=reporter, threads=threads
     )
-    return quality_of(predicted, faces, data=data, split=split, manifest_sha256=manifest_sha256)
+    say_unmeasured(artifact, faces, reporter)
+    return quality_of(
+        predicted,
+        faces,
+        artifact.sidecar.contract.heads,
+        data=data,
+        split=split,
+        manifest_sha256=manifest_sha256,
+    )
 
 
 def predict_held_out(
@@ -100,7 +109,7 @@ def predict_held_out(
     `label` is what the bar says; None: "quality of NAME".
 
     Returns:
-        {"gender": p_female float64 [N], "age": years float64 [N]}.
+        By head name, float64 [N] or [N, K], as `runtime.decode.decode` gives them.
     """
     check_predictable(artifact, faces, data=data, split=split)
     predictor = open_predictor(artifact, threads=threads)
@@ -122,43 +131,56 @@ def check_predictable(artifact: Artifact, faces: Faces, *, data: str, split: str
             f"quality of {name}: faces have shape {faces.images.shape[1:]}, expected "
             f"({side_px}, {side_px}, 3); load them at the model's side"
         )
-    _check_labels(faces, name, f"{split} faces of {data}")
+    heads = artifact.sidecar.contract.heads
+    if not any(has_truth(faces, head).any() for head in heads):
+        raise BenchmarkError(
+            f"quality of {name}: none of {len(faces)} {split} faces of {data} has a label of "
+            f"{', '.join(head.name for head in heads)}, expected at least one; measure on a data "
+            "set that has it"
+        )
+
+
+def say_unmeasured(artifact: Artifact, faces: Faces, reporter: Reporter) -> None:
+    """Say which heads of an artifact these faces leave unmeasured; nothing if none."""
+    heads = artifact.sidecar.contract.heads
+    without = [head.name for head in heads if not has_truth(faces, head).any()]
+    if without:
+        reporter.say(
+            f"quality of {artifact.sidecar.name}: {', '.join(without)} not measured, none of "
+            f"{len(faces)} faces has such a label"
+        )
 
 
 def quality_of(
     predicted: Mapping[str, NDArray[np.float64]],
     faces: Faces,
+    heads: Sequence[HeadSpec],
     *,
     data: str,
     split: str,
     manifest_sha256: str,
 ) -> Quality:
-    """Compute the figures of what `predict_held_out` gave for the same faces."""
+    """Compute the figures of what `predict_held_out` gave for the same faces.
+
+    Args:
+        predicted: by head.
+        faces: N of them, with a label of at least one head.
+        heads: of the model.
+        data: what the faces are.
+        split: "validation" or "test".
+        manifest_sha256: of the manifest that made the split.
+
+    Raises:
+        DataError: no face has a label of any head, or labels that cannot be.
+        ModelError: the model gives NaN.
+    """
     return Quality(
         data=data,
         split=split,
         manifest_sha256=manifest_sha256,
         n=len(faces),
-        metrics=quality_metrics(
-            p_female=predicted["gender"],
-            gender=faces.class_of("gender"),
-            age_pred=predicted["age"],
-            age_true=faces.exact_age_years,
-        ),
+        metrics=head_metrics(heads, predicted, faces),
     )
-
-
-def _check_labels(faces: Faces, name: str, which: str) -> None:
-    known = {
-        "a gender": faces.class_of("gender") != UNKNOWN,
-        "an exact age": ~np.isnan(faces.exact_age_years),
-    }
-    for label, has in known.items():
-        if not has.any():
-            raise BenchmarkError(
-                f"quality of {name}: none of {len(faces)} {which} has {label}, expected at least "
-                "one; measure on a data set that has it"
-            )
 
 
 def predict_in_chunks(
@@ -169,27 +191,26 @@ def predict_in_chunks(
     reporter: Reporter,
     chunk_images: int = CHUNK_IMAGES,
 ) -> dict[str, NDArray[np.float64]]:
-    """Predict gender and age of many images, a chunk at a time so that a bar can move.
+    """Predict the attributes of many images, a chunk at a time so that a bar can move.
 
     Args:
-        predict: gives each attribute of a chunk of images.
-        images: uint8 [N, side, side, 3].
+        predict: gives each head's values of a chunk of images.
+        images: uint8 [N, side, side, 3], 1 or more.
         label: of the bar.
         reporter: shows it.
         chunk_images: in a chunk.
 
     Returns:
-        {"gender": p_female float64 [N], "age": years float64 [N]}.
+        By head, those of all N images.
     """
-    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ATTRIBUTES}
+    parts: dict[str, list[NDArray[np.float64]]] = {}
     with reporter.track(label, len(images)) as advance:
         for start in range(0, len(images), chunk_images):
             chunk = images[start : start + chunk_images]
-            predicted = predict(chunk)
-            for name in ATTRIBUTES:
-                parts[name].append(predicted[name])
+            for name, values in predict(chunk).items():
+                parts.setdefault(name, []).append(values)
             advance(len(chunk))
-    return {name: np.concatenate(each) if each else np.empty(0) for name, each in parts.items()}
+    return {name: np.concatenate(each) for name, each in parts.items()}
 
 
 def check_measurable(artifact: Artifact, split: str) -> None:
@@ -200,7 +221,7 @@ def check_measurable(artifact: Artifact, split: str) -> None:
         split: the split that its faces would come from.
 
     Raises:
-        BenchmarkError: random weights, a head is missing, or no held-out split.
+        BenchmarkError: random weights, or no held-out split.
     """
     sidecar = artifact.sidecar
     if split not in HELD_OUT_SPLITS:
@@ -212,10 +233,4 @@ def check_measurable(artifact: Artifact, split: str) -> None:
         raise BenchmarkError(
             f"quality of {sidecar.name}: its weights are random (trained is false), so its "
             "quality means nothing; train it first"
-        )
-    missing = set(ATTRIBUTES) - {head.name for head in sidecar.contract.heads}
-    if missing:
-        raise BenchmarkError(
-            f"quality of {sidecar.name}: no head {', '.join(sorted(missing))}, expected "
-            f"{' and '.join(ATTRIBUTES)}"
         )

@@ -22,7 +22,13 @@ from edgeface.bench.model_parse import parse_model
 from edgeface.bench.parity import Parity
 from edgeface.bench.partitions import read_view, run_probe
 from edgeface.bench.plan import BenchPlan
-from edgeface.bench.quality import HeldOut, check_measurable, predict_held_out, quality_of
+from edgeface.bench.quality import (
+    HeldOut,
+    check_measurable,
+    predict_held_out,
+    quality_of,
+    say_unmeasured,
+)
 from edgeface.bench.result import (
     RESULT_SCHEMA_VERSION,
     BenchEntry,
@@ -249,6 +255,7 @@ def _measure_all(
             delegation = probes.delegation(artifact)
             found = replace(found, delegation=delegation)
             if probes.run_there is not None and plan.parity_images:
+                reporter.say(f"{name}: outputs of {plan.parity_images} faces, there and here")
                 parity = measure_parity(
                     artifact,
                     images=plan.parity_images,
@@ -275,6 +282,8 @@ def _measured(
     predicted = probes.predict(
         artifact, faces, data=data, split=split, reporter=reporter, threads=threads
     )
+    say_unmeasured(artifact, faces, reporter)
+    heads = artifact.sidecar.contract.heads
     corruptions: tuple[CorruptedQuality, ...] = ()
     if held_out.corruption_images:
         corruptions = probes.corruptions(
@@ -288,8 +297,13 @@ def _measured(
         )
     return _Measured(
         quality=quality_of(
-            predicted, faces, data=data, split=split, manifest_sha256=held_out.manifest_sha256
+            predicted,
+            faces,
+            heads,
+            data=data,
+            split=split,
+            manifest_sha256=held_out.manifest_sha256,
         ),
-        slices=sliced_quality(predicted, faces, race_names=held_out.race_names),
+        slices=sliced_quality(predicted, faces, heads, race_names=held_out.race_names),
         corruptions=corruptions,
     )

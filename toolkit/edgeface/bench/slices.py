@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from edgeface.bench.paired_bootstrap import Resampling, percentile_interval
 from edgeface.bench.verdict_rule import MISS_RATIO, SMALLEST_GROUPS, Task
 from edgeface.data.faces import UNKNOWN, Faces
-from edgeface.model.metrics import FEMALE_THRESHOLD
-from edgeface.types import GENDER_CLASSES
+from edgeface.model.metrics import has_truth
+from edgeface.runtime.decode import class_numbers
+from edgeface.types import GENDER_CLASSES, HeadSpec
 
 SliceKind = Literal["age", "gender", "race", "age and gender", "age, gender and race"]
 
@@ -34,8 +35,8 @@ class SliceFigure:
     """One figure of one slice.
 
     Attributes:
-        task: "gender" or "age".
-        name: "accuracy" of gender or "mae" of age, as in `Metric`.
+        task: name of the head.
+        name: "accuracy" of classes or "mae" of age, as in `Metric`.
         value: in `unit`.
         low: lower end of the 95 % interval; None where the images are too few for one.
         high: upper end; None where `low` is.
@@ -65,7 +66,7 @@ class SliceQuality:
         by: what divides the faces; each face is in at most one slice of a kind.
         name: e.g. "20-29 female", or "20-29 female, Indian".
         n: images.
-        figures: of the tasks of which an image has the label, gender first.
+        figures: of the heads of which an image has the label, those of classes first.
     """
 
     by: SliceKind
@@ -77,19 +78,21 @@ class SliceQuality:
 def sliced_quality(
     predicted: Mapping[str, NDArray[np.float64]],
     faces: Faces,
+    heads: Sequence[HeadSpec],
     *,
     race_names: Sequence[str] = (),
     resampling: Resampling = SLICE_RESAMPLES,
 ) -> tuple[SliceQuality, ...]:
-    """Compute gender accuracy and age MAE of each kind of faces.
+    """Compute the main figure of each head for each kind of faces: accuracy or age MAE.
 
     An age interval counts where it lies in one decade, but has no error in years. A face without a
     label that divides is in no slice of that kind.
 
     Args:
-        predicted: {"gender": p_female float64 [N], "age": years float64 [N]}, as
-            `quality.predict_held_out` gives it.
-        faces: the N faces; images are not looked at.
+        predicted: by head, as `quality.predict_held_out` gives it.
+        faces: the N faces; images are not looked at. What divides them are their labels, also
+            those that the model has no head for.
+        heads: of the model.
         race_names: by class number; a number beyond it reads e.g. "race 4".
         resampling: how the bootstrap draws.
 
@@ -97,34 +100,40 @@ def sliced_quality(
         By age decade, gender, race, age and gender, and all three; of each kind those slices that
         there are, young before old, male before female.
     """
-    gender, age = faces.class_of("gender"), faces.exact_age_years
-    right = ((predicted["gender"] >= FEMALE_THRESHOLD) == gender).astype(np.float64)
-    error = np.abs(predicted["age"] - age)
-    has_gender, has_age = gender != UNKNOWN, ~np.isnan(age)
+    ordered = sorted(heads, key=lambda head: not head.has_classes)
+    scored = [(head, _scores(predicted[head.name], faces, head)) for head in ordered]
     made = []
     for by, name, inside in _slices(faces, race_names):
         figures = (
-            _figure("gender", "accuracy", "ratio", right[inside & has_gender], resampling),
-            _figure("age", "mae", "years", error[inside & has_age], resampling),
+            _figure(head, scores[inside & has_truth(faces, head)], resampling)
+            for head, scores in scored
         )
         known = tuple(each for each in figures if each is not None)
         made.append(SliceQuality(by=by, name=name, n=int(inside.sum()), figures=known))
     return tuple(made)
 
 
+def _scores(values: NDArray[np.float64], faces: Faces, head: HeadSpec) -> NDArray[np.float64]:
+    """What the mean of is the head's main figure: 1 for a right class, or the error of an age."""
+    if head.has_classes:
+        return np.asarray(class_numbers(values, head) == faces.class_of(head.name), np.float64)
+    return np.asarray(np.abs(values - faces.exact_age_years))
+
+
 def _figure(
-    task: Task,
-    name: Literal["accuracy", "mae"],
-    unit: Literal["ratio", "years"],
-    values: NDArray[np.float64],
-    resampling: Resampling,
+    head: HeadSpec, values: NDArray[np.float64], resampling: Resampling
 ) -> SliceFigure | None:
     if not len(values):
         return None
     low, high = _interval(values, resampling)
-    value = float(values.mean())
     return SliceFigure(
-        task=task, name=name, value=value, low=low, high=high, unit=unit, n=len(values)
+        task=head.name,
+        name="accuracy" if head.has_classes else "mae",
+        value=float(values.mean()),
+        low=low,
+        high=high,
+        unit="ratio" if head.has_classes else "years",
+        n=len(values),
     )
 
 

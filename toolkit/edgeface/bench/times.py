@@ -96,6 +96,8 @@ def measure_times(
                 advance(1, name)
     soak = {}
     if plan.soak_minutes:
+        # a bar cannot move inside a process that runs for minutes
+        reporter.say(f"soak: {plan.soak_minutes:g} minutes for each of {len(models)} models")
         with reporter.track("soak", len(models)) as advance:
             for name, path in models.items():
                 soaked = measure_soak(

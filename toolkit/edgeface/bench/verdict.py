@@ -1,7 +1,8 @@
 """Whether a compressed model is worse than the model it came from, as a whole and by slices.
 
 In: what both models predict of the same held-out faces, and the faces' labels. Out: `Comparison`.
-Nothing is predicted, read or written here.
+Nothing is predicted, read or written here. Compared are the heads that both have with one meaning:
+the same classes, or both a value in one unit, by whatever kind of head.
 
 Both models see the same images, so the differences of single images are resampled, one draw for
 both (`paired_bootstrap`); `verdict_rule` says how an interval becomes a verdict.
@@ -15,7 +16,6 @@ Source: Berger 1982, intersection-union tests.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -29,26 +29,26 @@ from edgeface.bench.paired_bootstrap import (
     percentile_interval,
     resamples_needed,
 )
+from edgeface.bench.paired_scores import (
+    Paired,
+    Predictions,
+    check_comparable,
+    paired,
+    shared_heads,
+)
 from edgeface.bench.verdict_rule import MISS_RATIO, SMALLEST_GROUPS, Margins, Task, Verdict, judge
 from edgeface.data.faces import UNKNOWN, Faces
-from edgeface.errors import BenchmarkError, DataError, ModelError
-from edgeface.model.metrics import FEMALE_THRESHOLD
+from edgeface.errors import BenchmarkError
 from edgeface.types import GENDER_CLASSES
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predictions:
-    """What one model says of N faces.
-
-    Attributes:
-        name: of the artifact.
-        p_female: probability of "female", float64 [N], 0 to 1; 0.5 and above counts as female.
-        age_years: float64 [N].
-    """
-
-    name: str
-    p_female: NDArray[np.float64]
-    age_years: NDArray[np.float64]
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Predictions",
+    "Slice",
+    "TaskComparison",
+    "compare",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class TaskComparison:
     """Both models in one task.
 
     Attributes:
-        task: "age" is compared by its MAE, "gender" by its accuracy.
+        task: name of the head: one of classes is compared by its accuracy, an age by its MAE.
         unit: of all figures: "years", or "pp" (percent, and points for differences).
         margin: the largest loss that is accepted, in `unit`.
         overall: of all images that have the task's label, with its 95 % interval.
@@ -132,7 +132,8 @@ class Comparison:
         n: images both were run on.
         by_group: whether copies of one photograph were drawn together.
         resampling: how the bootstrap drew.
-        tasks: those of which an image has the label, age first.
+        tasks: the heads that both have and of which an image has the label; ages first, then in
+            the order of the candidate's.
     """
 
     candidate: str
@@ -164,50 +165,31 @@ def compare(
         candidate: of the compressed model.
         reference: of the uncompressed model.
         labels: of the N faces; images are not looked at, `Faces.without_images` will do. A face
-            counts in the tasks whose label it has: a gender; an exact age.
+            counts in the tasks whose label it has: a class; an exact age.
         margins: the largest losses that are accepted.
         resampling: how the bootstrap draws; None: `Resampling()`.
         groups: N names; faces with one name are copies of one photograph. None: no copies.
         race_names: by class number; a number beyond it reads e.g. "race 4".
 
     Raises:
-        BenchmarkError: not one prediction, or group, for each face; no face has a label; more
-            slices than `resampling` has resamples for.
-        DataError: a gender that cannot be.
+        BenchmarkError: no head in common; not one prediction, or group, for each face; no face
+            has a label; more slices than `resampling` has resamples for.
+        DataError: a class that cannot be.
         ModelError: a prediction that is not a number in its range.
     """
     drawing = Resampling() if resampling is None else resampling
     where = f"verdict on {candidate.name} against {reference.name}"
-    for model in (candidate, reference):
-        _check_predictions(model, len(labels), where)
-    _check_labels(labels, groups, where)
-    gender, age = labels.class_of("gender"), labels.exact_age_years
-    errors = [np.abs(model.age_years - age) for model in (candidate, reference)]
-    right = [(model.p_female >= FEMALE_THRESHOLD) == gender for model in (candidate, reference)]
+    heads = shared_heads(candidate, reference, where)
+    check_comparable((candidate, reference), heads, labels, where)
+    _check_groups(groups, len(labels), where)
     units = np.arange(len(labels)) if groups is None else group_numbers(groups)
-    tasks = [
-        _Paired(
-            task="age",
-            margin=margins.age_mae_years,
-            candidate=errors[0],
-            reference=errors[1],
-            units=units,
-            has_label=~np.isnan(age),
-        ),
-        _Paired(
-            task="gender",
-            margin=margins.gender_accuracy_pp,
-            candidate=100.0 * right[0],
-            reference=100.0 * right[1],
-            units=units,
-            has_label=gender != UNKNOWN,
-        ),
-    ]
+    tasks = [paired(head, candidate, reference, labels, margins, units) for head in heads]
     known = [task for task in tasks if task.has_label.any()]
     if not known:
         raise BenchmarkError(
-            f"{where}: none of {len(labels)} faces has a gender or an exact age, expected at least "
-            "one; compare on a data set that has them"
+            f"{where}: none of {len(labels)} faces has a label of "
+            f"{', '.join(head.name for head in heads)}, expected at least one; compare on a data "
+            "set that has it"
         )
     slices = tuple(_slices(labels, race_names))
     return Comparison(
@@ -220,24 +202,12 @@ def compare(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Paired:
-    """One task: scores float64 [N] of both models, group numbers and which images count."""
-
-    task: Task
-    margin: float
-    candidate: NDArray[np.float64]
-    reference: NDArray[np.float64]
-    units: NDArray[np.int64]
-    has_label: NDArray[np.bool_]
-
-
 _Mask = NDArray[np.bool_]
 _Kind = Literal["age and gender", "race"]
 
 
 def _compare_task(
-    task: _Paired, slices: Sequence[tuple[_Kind, str, _Mask]], drawing: Resampling, where: str
+    task: Paired, slices: Sequence[tuple[_Kind, str, _Mask]], drawing: Resampling, where: str
 ) -> TaskComparison:
     inside = [(by, name, mask & task.has_label) for by, name, mask in slices]
     inside = [each for each in inside if each[2].any()]
@@ -253,7 +223,7 @@ def _compare_task(
         Slice(by=by, name=name, estimate=_estimate(task, mask, slice_miss, drawing, is_slice=True))
         for by, name, mask in inside
     )
-    sign = _loss_sign(task.task)
+    sign = _loss_sign(task)
     worst = max(
         (each for each in made if each.estimate.verdict is not None),
         key=lambda each: sign * each.estimate.difference,
@@ -261,7 +231,7 @@ def _compare_task(
     )
     return TaskComparison(
         task=task.task,
-        unit="years" if task.task == "age" else "pp",
+        unit="pp" if task.in_points else "years",
         margin=task.margin,
         overall=_estimate(task, task.has_label, MISS_RATIO, drawing, is_slice=False),
         slice_level=1 - slice_miss,
@@ -271,7 +241,7 @@ def _compare_task(
 
 
 def _estimate(
-    task: _Paired, mask: _Mask, miss_ratio: float, drawing: Resampling, *, is_slice: bool
+    task: Paired, mask: _Mask, miss_ratio: float, drawing: Resampling, *, is_slice: bool
 ) -> Estimate:
     """The figures of some images, and their verdict."""
     candidate, reference = task.candidate[mask], task.reference[mask]
@@ -282,9 +252,9 @@ def _estimate(
     low = high = verdict = None
     if not is_slice or len(sums) >= SMALLEST_GROUPS:
         low, high = percentile_interval(sums, sizes, miss_ratio / 2, drawing)
-        sign = _loss_sign(task.task)
+        sign = _loss_sign(task)
         verdict = judge(
-            task=task.task,
+            in_points=task.in_points,
             loss_low=min(sign * low, sign * high),
             loss_high=max(sign * low, sign * high),
             margin=task.margin,
@@ -305,11 +275,11 @@ def _estimate(
     )
 
 
-def _loss_sign(task: Task) -> int:
-    return 1 if task == "age" else -1
+def _loss_sign(task: Paired) -> int:
+    return -1 if task.in_points else 1
 
 
-def _count_groups(task: _Paired, mask: _Mask) -> int:
+def _count_groups(task: Paired, mask: _Mask) -> int:
     return len(np.unique(task.units[mask]))
 
 
@@ -327,36 +297,10 @@ def _slices(labels: Faces, race_names: Sequence[str]) -> Iterator[tuple[_Kind, s
         yield "race", race_names[number] if known else f"race {number}", race == number
 
 
-def _check_predictions(model: Predictions, count: int, where: str) -> None:
-    for name, values, least, most in (
-        ("p_female", model.p_female, 0.0, 1.0),
-        ("age_years", model.age_years, -math.inf, math.inf),
-    ):
-        if values.shape != (count,):
-            raise BenchmarkError(
-                f"{where}: {name} of {model.name} has shape {values.shape}, expected ({count},), "
-                "one value for each face; run the model on the faces whose labels these are"
-            )
-        bad = ~(np.isfinite(values) & (values >= least) & (values <= most))
-        if bad.any():
-            at = int(np.flatnonzero(bad)[0])
-            raise ModelError(
-                f"{where}: {name} of image {at} by {model.name} is {values[at]}, expected a number "
-                f"from {least:g} to {most:g}; the model gives no usable figures"
-            )
-
-
-def _check_labels(labels: Faces, groups: Sequence[str] | None, where: str) -> None:
-    gender = labels.class_of("gender")
-    bad = np.flatnonzero(~np.isin(gender, (UNKNOWN, *range(len(GENDER_CLASSES)))))
-    if bad.size:
-        raise DataError(
-            f"{where}: gender of face {bad[0]} is {gender[bad[0]]}, expected 0 (male), 1 (female) "
-            f"or {UNKNOWN} (unknown); check the manifest"
-        )
-    if groups is not None and len(groups) != len(labels):
+def _check_groups(groups: Sequence[str] | None, count: int, where: str) -> None:
+    if groups is not None and len(groups) != count:
         raise BenchmarkError(
-            f"{where}: found {len(groups)} groups, expected {len(labels)}, one for each face"
+            f"{where}: found {len(groups)} groups, expected {count}, one for each face"
         )
     if groups is not None and "" in groups:
         raise BenchmarkError(

@@ -20,9 +20,9 @@ two-sided 95 % interval.
 - fewer than `SMALLEST_GROUPS` photographs: no verdict
 - better and worse need as many photographs whose score changed as an exact sign test needs if all
   changed one way: log2(1 / tail), 6 at 95 %. Source: McNemar 1947, in its exact form.
-- not worse in gender needs so many photographs that a share of losses as large as the margin would
-  have shown: -ln(tail) / margin, 738 at 95 % and 0.5 points. Source: the "rule of three", Hanley
-  and Lippman-Hand 1983, at this interval's own tail.
+- not worse in classes needs so many photographs that a share of losses as large as the margin
+  would have shown: -ln(tail) / margin, 738 at 95 % and 0.5 points. Source: the "rule of three",
+  Hanley and Lippman-Hand 1983, at this interval's own tail.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeface.records import RangeError
+from edgeface.training_specs import GENDER
 
-Task = Literal["age", "gender"]
+Task = str
+"""Name of the head that is judged."""
+
 Verdict = Literal["better", "not worse", "worse", "undecided"]
 
 MISS_RATIO = 0.05  # Source: 1 - 0.95, of the 95 % interval that CONSORT asks for, see above
@@ -52,10 +55,13 @@ class Margins:
     Attributes:
         age_mae_years: above 0.
         gender_accuracy_pp: in percentage points, above 0, at most 100.
+        class_accuracy_pp: likewise of every other head of classes; None: as of gender. Chosen:
+            what int8 or pruning may cost is no more for having other classes.
     """
 
     age_mae_years: float
     gender_accuracy_pp: float
+    class_accuracy_pp: float | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -64,11 +70,18 @@ class Margins:
             for name, value, highest in (
                 ("age_mae_years", self.age_mae_years, 120.0),
                 ("gender_accuracy_pp", self.gender_accuracy_pp, 100.0),
+                ("class_accuracy_pp", self.class_accuracy_pp, 100.0),
             )
-            if not 0 < value <= highest
+            if value is not None and not 0 < value <= highest
         ]
         if problems:
             raise RangeError(problems)
+
+    def accuracy_pp(self, head: str) -> float:
+        """The largest loss of accuracy of a head of classes, in percentage points."""
+        if head == GENDER or self.class_accuracy_pp is None:
+            return self.gender_accuracy_pp
+        return self.class_accuracy_pp
 
 
 # Source of the three: issue 4, "It is done when", (a) and (b)
@@ -94,7 +107,7 @@ def verdict_of(*, low: float, high: float, margin: float) -> Verdict:
 
 def judge(
     *,
-    task: Task,
+    in_points: bool,
     loss_low: float,
     loss_high: float,
     margin: float,
@@ -105,7 +118,7 @@ def judge(
     """Give the verdict on an interval, with the guards for few images.
 
     Args:
-        task: "gender" has a loss in percentage points.
+        in_points: whether the loss is one of accuracy, in percentage points.
         loss_low: lower end of the interval of the loss; below 0 the candidate is better.
         loss_high: upper end.
         margin: the largest loss that is accepted.
@@ -119,6 +132,6 @@ def judge(
         loss_low, loss_high = min(loss_low, 0.0), max(loss_high, 0.0)
     verdict = verdict_of(low=loss_low, high=loss_high, margin=margin)
     unseen_pp = -100 * math.log(tail) / groups
-    if verdict == "not worse" and task == "gender" and unseen_pp > margin:
+    if verdict == "not worse" and in_points and unseen_pp > margin:
         return "undecided"
     return verdict

@@ -17,6 +17,7 @@ import numpy as np
 import tf_keras as keras
 
 from edgeface.compress.union import Draft, Ids, claim, fix, fresh, unite
+from edgeface.model.backbones.picture import GREY
 
 Rule = Callable[[Draft, Any, list[Ids]], Ids | None]
 
@@ -81,7 +82,8 @@ def _kernel(draft: Draft, node: Any, inputs: list[Ids]) -> Ids | None:
     claim(draft, layer.name, 0, rank - 1, "writes", made)
     if layer.use_bias:
         claim(draft, layer.name, 1, 0, "writes", made)
-    if not is_elementwise(layer):
+    # what makes a picture grey is no part of what was learned
+    if layer.name == GREY or not is_elementwise(layer):
         fix(draft, made)
     return made
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from edgeface.data.labels import MAX_AGE_YEARS
 from edgeface.errors import DataError
 
+_YEARS = np.arange(MAX_AGE_YEARS + 1, dtype=np.float64)
+_HALF_DECADE_YEARS = 5.0
+
 Ages = NDArray[np.integer[Any]] | NDArray[np.floating[Any]]
 
 
@@ -48,16 +51,55 @@ def interval_bins(
     centres = np.asarray(bins, np.float64)
     low, high = np.asarray(low_years, np.float64), np.asarray(high_years, np.float64)
     _check(low, high, centres, sigma_years)
+    targets = _normals(_YEARS, centres, sigma_years)
+    return _shared_out(low, high, targets, first=centres[0], last=centres[-1])
+
+
+def decade_shares(
+    low_years: Ages, high_years: Ages, middles: Sequence[float]
+) -> NDArray[np.float64]:
+    """Share each age interval out among decades, as many of its years as lie in each.
+
+    Years after the first of the last decade are not counted, as long as the interval has an
+    earlier one, as in `interval_bins`: "70 to 120" is 70 to 100. Else 21 of its 51 years would
+    make the last decade, in which there is hardly a face, the likeliest of that bin.
+
+    Args:
+        low_years: [N], whole numbers, 0 to 120.
+        high_years: [N], whole numbers, `low_years` to 120; included.
+        middles: of the decades in years, rising by ten; the last one has all older years too.
+
+    Returns:
+        float64 [N, decades]; rows add up to 1, an exact age is 1 in its decade.
+
+    Raises:
+        DataError: as `interval_bins`.
+    """
+    centres = np.asarray(middles, np.float64)
+    low, high = np.asarray(low_years, np.float64), np.asarray(high_years, np.float64)
+    _check(low, high, centres, 1.0)
+    decade = np.searchsorted(centres[:-1] + _HALF_DECADE_YEARS, _YEARS, side="right")
+    targets = (decade[:, None] == np.arange(len(centres))).astype(np.float64)
+    return _shared_out(low, high, targets, first=0.0, last=centres[-1] - _HALF_DECADE_YEARS)
+
+
+def _shared_out(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    *,
+    first: float,
+    last: float,
+) -> NDArray[np.float64]:
+    """Average the targets [years, bins] of each interval's years from `first` to `last`."""
     # a set has few distinct intervals, however many faces: nine in FairFace, 121 exact ages
     pairs, of_pair = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
-    years = np.arange(MAX_AGE_YEARS + 1, dtype=np.float64)
-    inside = (centres[0] <= years) & (years <= centres[-1])
-    counted = (pairs[:, :1] <= years) & (years <= pairs[:, 1:])
+    inside = (first <= _YEARS) & (last >= _YEARS)
+    counted = (pairs[:, :1] <= _YEARS) & (pairs[:, 1:] >= _YEARS)
     has_one = (counted & inside).any(axis=1)
     counted[has_one] &= inside
     shares = counted / counted.sum(axis=1, keepdims=True)
-    targets = shares @ _normals(years, centres, sigma_years)
-    return np.asarray(targets[of_pair.reshape(-1)], np.float64)
+    return np.asarray((shares @ targets)[of_pair.reshape(-1)], np.float64)
 
 
 def _check(

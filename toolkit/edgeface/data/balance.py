@@ -18,8 +18,13 @@ def sampling_weights(
     """Weigh faces so that rare groups are drawn more often.
 
     The labels in `balance` together make the groups: "age" by the decade in which the middle of
-    the interval lies, any other by its class. Faces whose label is unknown are a group of their
-    own. A group of g faces is drawn g ** (1 - power) times as often as a group of one.
+    the interval lies, any other by its class. Of faces with the same labels known, a group of g is
+    drawn g ** (1 - power) times as often as a group of one.
+
+    Faces that lack some of the labels are balanced among themselves by those that they have, and
+    are together drawn as often as without balance. So where one set has expressions and another
+    has ages, balancing expressions takes nothing from the ages: as one group among seven, 14,000
+    faces without an expression would be drawn hardly more often than a few hundred disgusted ones.
 
     Args:
         faces: N faces.
@@ -27,8 +32,8 @@ def sampling_weights(
         power: 0 (all faces alike) to 1 (all groups equally frequent).
 
     Returns:
-        float64 [N] that adds up to 1, each weight in proportion to its group's size ** -power;
-        None if `balance` is empty.
+        float64 [N] that adds up to 1; among faces with the same labels known, each weight is in
+        proportion to its group's size ** -power. None if `balance` is empty.
 
     Raises:
         DataError: a label that no face has.
@@ -36,13 +41,18 @@ def sampling_weights(
     Source:
         Mahajan et al. 2018, Exploring the Limits of Weakly Supervised Pretraining (arXiv
         1805.00932), section 2.2: square-root sampling is power 0.5. Decades: chosen, because
-        ages in years leave groups of one face.
+        ages in years leave groups of one face. What is unknown keeps its share: chosen, because a
+        missing label says nothing of how rare a face is.
     """
     if not balance:
         return None
     labels = np.stack([_groups_by(faces, label) for label in balance], axis=1)
     _, group, sizes = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
     weights = sizes.astype(np.float64)[group.reshape(-1)] ** -power
+    _, like, counts = np.unique(labels != UNKNOWN, axis=0, return_inverse=True, return_counts=True)
+    like = like.reshape(-1)
+    # those with the same labels known share what their number is of all
+    weights *= (counts / len(faces) / np.bincount(like, weights=weights))[like]
     return np.asarray(weights / weights.sum())
 
 

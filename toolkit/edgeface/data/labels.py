@@ -1,19 +1,24 @@
 """What any labelled face set says of its images, whatever its format.
 
-In: nothing. Out: the values that adapters give and every later stage of the room takes. A label
-that a set does not have is missing, not an error: one model can learn from several sets.
+In: nothing. Out: the values that adapters give and every later stage of the room takes, and the
+check that class numbers mean to a model what they mean in the data. A label that a set does not
+have is missing, not an error: one model can learn from several sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeface.errors import DataError
+from edgeface.types import HeadSpec
+
 MAX_AGE_YEARS = 120
+SHOWN_CHARACTERS = 200  # chosen: up to 256 class names, and a message is one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +111,37 @@ class Listing:
     def read(self, entry: Entry) -> NDArray[np.uint8]:
         """Give the pixels of an entry, uint8 [H, W, 3] RGB; raises DataError."""
         return self.pictures.read(entry.id)
+
+
+def check_classes(attributes: Iterable[Attribute], heads: Iterable[HeadSpec], where: str) -> None:
+    """Make sure that class numbers mean to each head what they mean in the data.
+
+    Faces carry class numbers, and a head learns and is judged by them: names in another order
+    would teach it the wrong class without a word. A head that the data has no attribute for is
+    none of this check's business: the label is missing.
+
+    Args:
+        attributes: of all the sets, each with its own.
+        heads: of the model; those with values and not classes are not looked at.
+        where: the data, for the message.
+
+    Raises:
+        DataError: a head has other classes than the attribute of its name, or another order.
+    """
+    wanted = {head.name: head.classes for head in heads if head.has_classes}
+    for attribute in attributes:
+        classes = wanted.get(attribute.name, attribute.classes)
+        if classes != attribute.classes:
+            name = attribute.name
+            raise DataError(
+                f"{where}: {name} is {_listed(attribute.classes)} in the data and "
+                f"{_listed(classes)} in the model, expected the same classes in the same order; "
+                f"write the recipe's [model.classes] {name} as the data has it, or prepare the "
+                "data anew"
+            )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    text = ", ".join(names)
+    text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+    return ascii(text) if not text.isprintable() else text

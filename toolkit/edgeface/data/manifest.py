@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -154,6 +154,33 @@ class Manifest:
             if row.split
         ]
         return hashlib.sha256(json.dumps([sources, rows]).encode()).hexdigest()
+
+    def covers(self, sha256: str) -> bool:
+        """Whether a manifest of that digest divides as this one does the images it has.
+
+        It is this one, or one of this one's sets alone, of which merging changed no row: none was
+        left out for a copy in another set, and no two groups became one. Then a model that was
+        trained by it has seen nothing that is held out here: the images of that set are divided
+        alike, and the others have no copy in it across splits. Two of three sets together are not
+        recognised.
+        """
+        if sha256 == self.sha256:
+            return True
+        return len(self.sources) > 1 and any(
+            sha256 == self._part(number).sha256 for number in range(len(self.sources))
+        )
+
+    def _part(self, number: int) -> Manifest:
+        """One of the sets, as it was before it was merged."""
+        rows = [row for row in self.rows if row.source == number]
+        first: dict[str, str] = {}
+        for row in rows:  # in order of id: groups had the name of their first member
+            first.setdefault(row.group, row.id)
+        return replace(
+            self,
+            sources=(self.sources[number],),
+            rows=tuple(replace(row, source=0, group=first[row.group]) for row in rows),
+        )
 
 
 def shared_attributes(sources: Iterable[Source]) -> tuple[Attribute, ...]:

@@ -87,7 +87,7 @@ def make_bundle(artifact: Artifact, wheels: Sequence[Path] = ()) -> Bundle:
             "LABELS.json": _labels(artifact.sidecar.contract),
             "LICENSE": _licence_of_the_code(),
             "LICENCES.txt": licence_notes(artifact.sidecar).encode(),
-            "README.txt": readme(name).encode(),
+            "README.txt": readme(name, artifact.sidecar.contract).encode(),
         }
         card = artifact.path.with_suffix(".md")
         if card.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeface.runtime.bundle_files import CODE, INTERPRETER, LAUNCHER, RUN
-from edgeface.types import Sidecar
+from edgeface.types import Contract, Sidecar
 
 RUN_TEXT = f'''"""Runs this bundle: `python3 {RUN} check`, `predict IMAGE...`, `watch FOLDER`."""
 
@@ -29,15 +29,23 @@ exec "$python" "$here/{RUN}" "$@"
 """
 
 
-def readme(model: str) -> str:
-    """Explain a bundle to the person who carries it by hand."""
+def readme(model: str, contract: Contract) -> str:
+    """Explain a bundle to the person who carries it by hand.
+
+    Args:
+        model: name of the artifact in it.
+        contract: of the model.
+    """
+    attributes = ", ".join(head.name for head in contract.heads)
     return f"""{model}: a bundle of edgeface
 
   python3 -m zipfile -e BUNDLE.zip FOLDER    unpack
   cd FOLDER
   python3 {RUN} check                        every file's digest, then the golden vectors
-  python3 {RUN} predict photo.jpg            one JSON object a picture: age, gender, box
+  python3 {RUN} predict photo.jpg            one JSON object a picture, box and attributes a face
   python3 {RUN} watch FOLDER                 the same for every picture that comes into a folder
+
+The attributes of a face: {attributes}.
 
 Believe no prediction before `check` has passed. It needs Python 3.9 or newer with numpy, OpenCV 4
 and a TFLite runtime:
@@ -55,7 +63,13 @@ and then venv/bin/python in the place of python3. `{LAUNCHER}` does the same as 
 a device that edgeface deployed to, it takes the Python that was tested there.
 
 {model}.json says what the model takes and gives, LABELS.json what its outputs mean, and
-LICENCES.txt on which terms you have it.
+LICENCES.txt on which terms you have it. The kinds in LABELS.json, of the real values of an output:
+
+  binary       the sigmoid of the one value is the probability of the second class
+  classes      the softmax of the values is the probability of each class
+  expectation  the mean of the bins, weighted by the softmax of the values
+  decades      the bin of the largest value
+  regression   the one value itself
 """
 
 

@@ -49,13 +49,18 @@ def correct_biases(
         Nagel et al. 2019, Data-Free Quantization Through Weight Equalization and Bias Correction
         (arXiv 1906.04721), section 4.2, the empirical form.
     """
-    return correct_towards(linear_means(float_content, images), int8_content, images, reporter)
+    wanted = linear_means(float_content, images, reporter)
+    return correct_towards(wanted, int8_content, images, reporter)
 
 
-def linear_means(content: bytes, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+def linear_means(
+    content: bytes, images: NDArray[np.uint8], reporter: Reporter
+) -> dict[str, NDArray[np.float64]]:
     """Mean of each channel of each linear layer, by output name; see `channel_means`."""
     linear = [layer for layer in kernel_layers(content) if layer.is_linear]
-    return channel_means(content, {layer.output_name: layer.output for layer in linear}, images)
+    tensors = {layer.output_name: layer.output for layer in linear}
+    with reporter.track("means of channels", len(images)) as advance:
+        return channel_means(content, tensors, images, advance)
 
 
 def correct_towards(

@@ -48,26 +48,28 @@ class CalibrationStability:
     Attributes:
         images: calibration images, both halves together.
         probe_images: images that the two models were compared on.
-        age_shift_years: mean of (age by half A - age by half B).
+        age_shift_years: mean of (age by half A - age by half B); None without an age head. Of a
+            head of decades it moves by whole images, 10 years each.
         age_shift_tolerance_years: `age_shift_years` is held to it, either way.
-        share_shift_ratio: by binary head: mean probability of class 1 by half A minus that by half
-            B. This is the share that is expected to be of the class; the share above one half
-            jumps by whole images, and at 500 of them by more than it is to measure.
+        share_shift_ratio: by head of classes: mean probability of class 1 of two by half A minus
+            that by half B; of several classes that of the class which moved furthest. This is the
+            share that is expected to be of the class; the share above one half jumps by whole
+            images, and at 500 of them by more than it is to measure.
         share_shift_tolerance_ratio: each of `share_shift_ratio` is held to it, either way.
-        age_difference_years: mean of |age by half A - age by half B|. Not held to a tolerance:
-            other scales round each face another way, and that does not become less with more
-            images (0.4 years from 50 to 1,000 images; benchmarks/LOG.md).
+        age_difference_years: mean of |age by half A - age by half B|; None without an age head.
+            Not held to a tolerance: other scales round each face another way, and that does not
+            become less with more images (0.4 years from 50 to 1,000 images; benchmarks/LOG.md).
         stable: all shifts are within tolerance.
         images_wanted: `images` if stable, else the estimate of `images_wanted`.
     """
 
     images: int
     probe_images: int
-    age_shift_years: float
+    age_shift_years: float | None
     age_shift_tolerance_years: float
     share_shift_ratio: dict[str, float]
     share_shift_tolerance_ratio: float
-    age_difference_years: float
+    age_difference_years: float | None
     stable: bool
     images_wanted: int
 
@@ -90,7 +92,8 @@ def calibration_stability(
         float_content: from `to_float_tflite`.
         calibration_images: uint8 [C, side, side, 3], of the training split, 2 or more.
         probe_images: uint8 [P, side, side, 3], of the validation split, 1 or more.
-        heads: of the model, as `head_specs` gives them: one in years, any number of binary ones.
+        heads: of the model, as `head_specs` gives them: at most one in years, the others of
+            classes.
         reporter: shows progress.
         plan: how both are quantized.
 
@@ -116,11 +119,11 @@ def calibration_stability(
             "with a validation split"
         )
     in_years = [head.name for head in heads if head.unit == "years"]
-    binary = [head.name for head in heads if head.kind == "binary"]
-    if len(in_years) != 1 or len(in_years) + len(binary) != len(heads):
+    of_classes = [head for head in heads if head.has_classes]
+    if not heads or len(in_years) > 1 or len(in_years) + len(of_classes) != len(heads):
         found = ", ".join(f"{head.name} ({head.kind}, {head.unit or 'no unit'})" for head in heads)
         raise ExportError(
-            f"heads: found {found or 'none'}, expected one in years and else binary ones; "
+            f"heads: found {found or 'none'}, expected at most one in years and else classes; "
             "other heads have no tolerance here yet"
         )
     halves = []
@@ -137,14 +140,13 @@ def calibration_stability(
                 )
             )
     a, b = halves
-    difference = {head.name: a[head.name] - b[head.name] for head in heads}
-    age_shift = float(difference[in_years[0]].mean())
-    share_shift = {name: float(difference[name].mean()) for name in binary}
-    excess = max(
-        abs(age_shift) / AGE_SHIFT_TOLERANCE_YEARS,
-        *(abs(shift) / SHARE_SHIFT_TOLERANCE_RATIO for shift in share_shift.values()),
-        0.0,
-    )
+    age = a[in_years[0]] - b[in_years[0]] if in_years else None
+    age_shift = None if age is None else float(age.mean())
+    share_shift = {head.name: _share_shift(a[head.name] - b[head.name]) for head in of_classes}
+    excesses = [abs(shift) / SHARE_SHIFT_TOLERANCE_RATIO for shift in share_shift.values()]
+    if age_shift is not None:
+        excesses.append(abs(age_shift) / AGE_SHIFT_TOLERANCE_YEARS)
+    excess = max(excesses)
     wanted = images_wanted(len(calibration_images), excess)
     return CalibrationStability(
         images=len(calibration_images),
@@ -153,10 +155,16 @@ def calibration_stability(
         age_shift_tolerance_years=AGE_SHIFT_TOLERANCE_YEARS,
         share_shift_ratio=share_shift,
         share_shift_tolerance_ratio=SHARE_SHIFT_TOLERANCE_RATIO,
-        age_difference_years=float(np.abs(difference[in_years[0]]).mean()),
+        age_difference_years=None if age is None else float(np.abs(age).mean()),
         stable=wanted == len(calibration_images),
         images_wanted=wanted,
     )
+
+
+def _share_shift(difference: NDArray[np.float64]) -> float:
+    """Mean of each class's probability, then the one furthest from 0."""
+    means = np.atleast_1d(difference.mean(axis=0))
+    return float(means[np.abs(means).argmax()])
 
 
 def images_wanted(images: int, excess_ratio: float) -> int:
@@ -184,11 +192,17 @@ def images_wanted(images: int, excess_ratio: float) -> int:
 
 def stability_line(stability: CalibrationStability) -> str:
     """Say in one line what the test found and what to do."""
-    shares = "".join(
-        f", share of {name} {100 * shift:+.2f} points "
+    shifts = [
+        f"share of {name} {100 * shift:+.2f} points "
         f"(limit {100 * stability.share_shift_tolerance_ratio:.2f})"
         for name, shift in stability.share_shift_ratio.items()
-    )
+    ]
+    if stability.age_shift_years is not None:
+        shifts.insert(
+            0,
+            f"mean age {stability.age_shift_years:+.2f} years "
+            f"(limit {stability.age_shift_tolerance_years:.2f})",
+        )
     verdict = "stable" if stability.stable else "NOT stable"
     advice = (
         ""
@@ -197,8 +211,6 @@ def stability_line(stability: CalibrationStability) -> str:
         f"quantize.calibration_images = {stability.images_wanted}"
     )
     return (
-        f"calibration {verdict}: between the halves of {stability.images} images, mean age "
-        f"{stability.age_shift_years:+.2f} years "
-        f"(limit {stability.age_shift_tolerance_years:.2f}){shares}, "
-        f"on {stability.probe_images} validation images{advice}"
+        f"calibration {verdict}: between the halves of {stability.images} images, "
+        f"{', '.join(shifts)}, on {stability.probe_images} validation images{advice}"
     )

@@ -59,7 +59,9 @@ def equalize(float_content: bytes, images: NDArray[np.uint8], reporter: Reporter
         return float_content
     tensors = read_graph(float_content).tensors
     names = {i: tensors[i].name.decode() for group in groups for i in group.tensors}
-    found = channel_statistics(float_content, {name: i for i, name in names.items()}, images)
+    tensors_of = {name: i for i, name in names.items()}
+    with reporter.track("sizes of channels", len(images)) as advance:
+        found = channel_statistics(float_content, tensors_of, images, advance)
     statistics = {i: found[name] for i, name in names.items()}
     constants = _Constants(float_content)
     with reporter.track("equalization", len(groups)) as advance:

@@ -14,6 +14,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeface.export.flatbuffer import operators, read_graph
 
+_ALIGNMENT_BYTES = 16  # Source: schema.fbs, `Buffer.data: [ubyte] (force_align: 16)`
+
 
 def expose(
     content: bytes, tensors: Sequence[int], *, source: int | None = None, first: int = 0
@@ -107,8 +109,28 @@ def unpack(content: bytes) -> Any:
     return model
 
 
+def repacked(content: bytes) -> bytes:
+    """Write a file anew with all weights inside the flatbuffer.
+
+    litert-quantizer puts them behind it (`Buffer.offset`), which TFLite's C library up to 2.17
+    refuses: the AArch64 build of it that a Flutter or C++ application links.
+
+    Args:
+        content: a `.tflite`.
+    """
+    return pack(unpack(content))
+
+
+class _Builder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
+    """Aligns vectors of bytes, which Python's object API does not."""
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+        alignment = _ALIGNMENT_BYTES if elemSize == 1 else alignment
+        return int(super().StartVector(elemSize, numElems, alignment))
+
+
 def pack(model: Any) -> bytes:
-    """Write an unpacked model (`schema.ModelT`) as a file."""
-    builder = flatbuffers.Builder(1 << 20)
+    """Write an unpacked model (`schema.ModelT`) as a file, constants at multiples of 16 bytes."""
+    builder = _Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

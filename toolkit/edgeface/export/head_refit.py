@@ -26,7 +26,7 @@ from edgeface.export.graph_edit import expose
 from edgeface.export.passes import Outputs, run_each
 from edgeface.export.statistics import WHERE
 from edgeface.runtime.affine import dequantize
-from edgeface.types import Reporter
+from edgeface.types import Advance, Reporter
 
 RIDGE_RATIOS = 10.0 ** np.arange(-4, 5)
 """Penalties tried, in units of the mean squared length of a centred feature vector. Chosen: from
@@ -76,10 +76,12 @@ def refit_heads(
         Hoerl & Kennard 1970, Ridge Regression, around the float weights instead of 0.
     """
     heads = _heads(content)
-    wanted = _values(float_content, {layer.output_name for layer in _heads(float_content)}, images)
+    outputs_of = {layer.output_name for layer in _heads(float_content)}
     tensors = read_graph(content).tensors
     inputs = {layer.output_name: tensors[layer.input].name.decode() for layer in heads}
-    features = _values(content, set(inputs.values()), images)
+    with reporter.track("what the heads see and give", 2 * len(images)) as advance:
+        wanted = _values(float_content, outputs_of, images, advance)
+        features = _values(content, set(inputs.values()), images, advance)
     floats = {layer.output_name: layer for layer in kernel_layers(float_content)}
     for layer in heads:
         name = layer.output_name
@@ -145,7 +147,7 @@ def _heads(content: bytes) -> list[KernelLayer]:
 
 
 def _values(
-    content: bytes, names: set[str], images: NDArray[np.uint8]
+    content: bytes, names: set[str], images: NDArray[np.uint8], advance: Advance
 ) -> dict[str, NDArray[np.float64]]:
     """What some tensors hold, float64 [N, C] in real units, by name."""
 
@@ -156,7 +158,8 @@ def _values(
         return {}
     tensors = read_graph(content).tensors
     shown = [i for i, tensor in enumerate(tensors) if tensor.name.decode() in names]
-    rows = list(run_each(expose(content, shown), images, measure, where=WHERE))
+    exposed = expose(content, shown)
+    rows = list(run_each(exposed, images, measure, where=WHERE, advance=advance))
     return {name: np.stack([row[name] for row in rows]) for name in names}
 
 

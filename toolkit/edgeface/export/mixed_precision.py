@@ -21,6 +21,7 @@ from edgeface.export.plan import QuantizePlan
 from edgeface.export.predictions import HeadCost, head_costs, predict
 from edgeface.export.quantize import quantize
 from edgeface.export.sensitivity import LayerSensitivity, sensitivity
+from edgeface.model.metrics import has_truth
 from edgeface.types import HeadSpec, Reporter
 
 AS_GOOD_RATIO = 0.8
@@ -34,7 +35,7 @@ class MixedLimits:
 
     Attributes:
         years: rise of the mean absolute error of heads in years.
-        ratio: fall of the accuracy of binary heads.
+        ratio: fall of the accuracy of heads of classes.
         layers: most layers that may stay float, those of the plan included.
 
     Source:
@@ -65,7 +66,8 @@ def mixed_precision(
     Args:
         float_content: from `to_float_tflite`.
         calibration: uint8 [C, side, side, 3], of the training split.
-        faces: of the validation split, with labels of each head.
+        faces: of the validation split, with labels of one head or more; what the others lose is
+            not known and has no say.
         heads: of the model.
         plan: for the layers that are quantized; its `float_layers` stay float in any case.
         limits: what may be lost, and how many layers may stay float.
@@ -76,12 +78,18 @@ def mixed_precision(
         everywhere is good enough.
 
     Raises:
-        CompressionError: the loss is over the limit with all layers float that may be.
+        CompressionError: no face has a label, or the loss is over the limit with all layers float
+            that may be.
 
     Source:
         Greedy choice by each layer's own cost: Wu et al. 2020, Integer Quantization for Deep
         Learning Inference (arXiv 2004.09602), section 5.1, partial quantization.
     """
+    if not any(has_truth(faces, head).any() for head in heads):
+        raise CompressionError(
+            f"mixed precision: none of {len(faces)} validation faces has a label of "
+            f"{', '.join(head.name for head in heads)}, expected at least one: it measures the loss"
+        )
     if plan.equalize:  # once: the names stay, and so does what is computed
         float_content = equalize(float_content, calibration, reporter)
         plan = replace(plan, equalize=False)
@@ -97,7 +105,7 @@ def mixed_precision(
         changed = predict(content, faces.images, heads, where="int8 model")
         costs = head_costs(original, changed, faces, heads)
         reporter.say(f"{len(chosen)} layers float: {_said(costs)}")
-        if all(limits.excess_ratio(cost, cost.loss) <= 1 for cost in costs):
+        if all(limits.excess_ratio(cost, cost.loss) <= 1 for cost in costs if cost.labelled):
             return content, step.float_layers
         may_be_float = {layer.output_name for layer in layers if layer.output not in outputs}
         if len(chosen) >= limits.layers or may_be_float <= set(chosen):
@@ -156,4 +164,5 @@ def _said(costs: Sequence[HeadCost]) -> str:
         if cost.unit == "ratio"
         else f"{cost.head} {cost.loss:+.3f} {cost.unit}"
         for cost in costs
+        if cost.labelled
     )

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.data.faces import UNKNOWN, Faces
+from edgeface.data.faces import Faces
 from edgeface.errors import ExportError
 from edgeface.export.flatbuffer import read_signature
 from edgeface.export.passes import Outputs, run_each
-from edgeface.runtime.decode import decode
+from edgeface.model.metrics import has_truth
+from edgeface.runtime.decode import class_numbers, decode
 from edgeface.types import Advance, Contract, HeadSpec, ImageSpec
 
 Predictions = dict[str, NDArray[np.float64]]
-"""By head: float64 [N], probability of class 1, or the value in the head's unit."""
+"""By head, as `runtime.decode.decode` gives them: float64 [N], probability of class 1 or the value
+in the head's unit; float64 [N, K] probabilities of several classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,16 @@ class HeadCost:
 
     Attributes:
         head: its name.
-        unit: "years" (or another unit of a head with values), or "ratio" for a binary head.
+        unit: "years" (or another unit of a head with values), or "ratio" for a head of classes.
         loss: how much worse it is by the labels: rise of the mean absolute error, or fall of the
             accuracy. Below 0 if it is better; NaN without labels.
         difference: mean of |changed - original| over the images, of the value or of the
-            probability of class 1. Needs no labels and is far less noisy than `loss`.
-        shift: mean of (changed - original).
+            probability of class 1; of several classes the mean total variation, half of the sum of
+            |changed - original| over them, which is the same of two. Needs no labels and is far
+            less noisy than `loss`.
+        shift: mean of (changed - original), of the value or of the probability of class 1; of
+            several classes of the probability of the one that the original names, so that below 0
+            is less sure.
         labelled: images with the head's label.
     """
 
@@ -112,21 +118,26 @@ def head_costs(
 def _head_cost(
     head: HeadSpec, original: NDArray[np.float64], changed: NDArray[np.float64], faces: Faces
 ) -> HeadCost:
-    kind: Literal["class", "value"] = "class" if head.kind == "binary" else "value"
-    if kind == "class":
-        label = faces.class_of(head.name).astype(np.float64)
-        label[label == UNKNOWN] = np.nan
-        wrong = [(each >= 0.5) != label for each in (original, changed)]
+    known = has_truth(faces, head)
+    before, after = (_wrong(head, each, faces)[known] for each in (original, changed))
+    moved = changed - original
+    if head.kind == "classes":
+        named = class_numbers(original, head)
+        difference = np.abs(moved).sum(axis=1) / 2
+        shift = np.take_along_axis(moved, named[:, None], axis=1)
     else:
-        label = faces.exact_age_years
-        wrong = [np.abs(each - label) for each in (original, changed)]
-    known = ~np.isnan(label)
-    before, after = (np.asarray(each, np.float64)[known] for each in wrong)
+        difference, shift = np.abs(moved), moved
     return HeadCost(
         head=head.name,
-        unit="ratio" if kind == "class" else head.unit,
+        unit="ratio" if head.has_classes else head.unit,
         loss=float((after - before).mean()) if known.any() else float("nan"),
-        difference=float(np.abs(changed - original).mean()),
-        shift=float((changed - original).mean()),
+        difference=float(difference.mean()),
+        shift=float(shift.mean()),
         labelled=int(known.sum()),
     )
+
+
+def _wrong(head: HeadSpec, said: NDArray[np.float64], faces: Faces) -> NDArray[np.float64]:
+    if head.has_classes:
+        return np.asarray(class_numbers(said, head) != faces.class_of(head.name), np.float64)
+    return np.asarray(np.abs(said - faces.exact_age_years))

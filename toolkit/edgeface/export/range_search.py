@@ -16,6 +16,7 @@ from edgeface.export.flatbuffer import activations, read_signature
 from edgeface.export.graph_edit import expose
 from edgeface.export.passes import Outputs, run_each
 from edgeface.export.statistics import WHERE, Range, evenly
+from edgeface.types import Advance
 
 BINS = 2048
 """Of a histogram: 8 to a step of the widest range. Chosen: what a bin hides is a 64th of the error
@@ -34,7 +35,10 @@ LEVELS = 255
 
 
 def least_error_ranges(
-    float_content: bytes, extremes: Mapping[str, Range], images: NDArray[np.uint8]
+    float_content: bytes,
+    extremes: Mapping[str, Range],
+    images: NDArray[np.uint8],
+    advance: Advance | None = None,
 ) -> dict[str, Range]:
     """Choose the range of each activation that int8 stands for with the least squared error.
 
@@ -42,6 +46,7 @@ def least_error_ranges(
         float_content: a float `.tflite`.
         extremes: (low, high) of each activation over the images, from `value_ranges`.
         images: uint8 [N, side, side, 3], of the training split.
+        advance: moves a progress bar of as many steps as images are used.
 
     Returns:
         (low, high) by tensor name, for each of `extremes`.
@@ -58,7 +63,7 @@ def least_error_ranges(
     }
     chosen = dict(extremes)
     some = evenly(images, HISTOGRAM_IMAGES)
-    for name, counts in _histograms(float_content, inner, extremes, some).items():
+    for name, counts in _histograms(float_content, inner, extremes, some, advance).items():
         chosen[name] = least_error_range(np.linspace(*extremes[name], BINS), counts)
     return chosen
 
@@ -110,6 +115,7 @@ def _histograms(
     tensors: Mapping[str, int],
     extremes: Mapping[str, Range],
     images: NDArray[np.uint8],
+    advance: Advance | None,
 ) -> dict[str, NDArray[np.int64]]:
     def measure(outputs: Outputs) -> dict[str, NDArray[np.int64]]:
         counts = {}
@@ -125,7 +131,7 @@ def _histograms(
         return {}
     totals = {name: np.zeros(BINS, np.int64) for name in tensors}
     exposed = expose(content, list(tensors.values()))
-    for found in run_each(exposed, images, measure, where=WHERE):
+    for found in run_each(exposed, images, measure, where=WHERE, advance=advance):
         for name, counts in found.items():
             totals[name] += counts
     return totals

@@ -85,9 +85,10 @@ def sensitivity(
         ExportError: the model has no output for a head.
         DataError: an image is not of the model's size.
     """
-    ranges = value_ranges(float_content, calibration_images)
+    with reporter.track("ranges of activations", len(calibration_images)) as advance:
+        ranges = value_ranges(float_content, calibration_images, advance)
     some = evenly(calibration_images, CORRECTION_IMAGES)
-    means = linear_means(float_content, some)
+    means = linear_means(float_content, some, reporter)
     original = predict(float_content, faces.images, heads, where="float32 model")
     layers = kernel_layers(float_content)
     graph = read_graph(float_content)

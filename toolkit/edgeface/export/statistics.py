@@ -13,6 +13,7 @@ from edgeface.export.flatbuffer import activations
 from edgeface.export.graph_edit import expose
 from edgeface.export.passes import Outputs, run_each
 from edgeface.runtime.affine import dequantize
+from edgeface.types import Advance
 
 Range = tuple[float, float]
 WHERE = "calibration"
@@ -39,12 +40,15 @@ def evenly(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return np.asarray(images[at])
 
 
-def value_ranges(content: bytes, images: NDArray[np.uint8]) -> dict[str, Range]:
+def value_ranges(
+    content: bytes, images: NDArray[np.uint8], advance: Advance | None = None
+) -> dict[str, Range]:
     """Smallest and largest value of every activation of a float model over the images.
 
     Args:
         content: a float `.tflite`.
         images: uint8 [N, side, side, 3], of the training split.
+        advance: moves a progress bar of N steps.
 
     Returns:
         (low, high) by tensor name; the input has none, its range is in the contract.
@@ -57,7 +61,7 @@ def value_ranges(content: bytes, images: NDArray[np.uint8]) -> dict[str, Range]:
 
     exposed = expose(content, list(activations(content).values()))
     ranges: dict[str, Range] = {}
-    for found in run_each(exposed, images, measure, where=WHERE):
+    for found in run_each(exposed, images, measure, where=WHERE, advance=advance):
         for name, (low, high) in found.items():
             so_far = ranges.get(name, (np.inf, -np.inf))
             ranges[name] = (min(so_far[0], low), max(so_far[1], high))
@@ -65,7 +69,10 @@ def value_ranges(content: bytes, images: NDArray[np.uint8]) -> dict[str, Range]:
 
 
 def channel_means(
-    content: bytes, tensors: Mapping[str, int], images: NDArray[np.uint8]
+    content: bytes,
+    tensors: Mapping[str, int],
+    images: NDArray[np.uint8],
+    advance: Advance | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Mean of each channel of some tensors over images and positions, in real units.
 
@@ -73,6 +80,7 @@ def channel_means(
         content: a float or int8 `.tflite`.
         tensors: by name, their indices.
         images: uint8 [N, side, side, 3].
+        advance: moves a progress bar of N steps.
 
     Returns:
         float64 [C] by tensor name; none for no tensors.
@@ -81,7 +89,7 @@ def channel_means(
         return {}
     exposed = expose(content, list(tensors.values()))
     totals: dict[str, NDArray[np.float64]] = {}
-    for found in run_each(exposed, images, means_of_channels, where=WHERE):
+    for found in run_each(exposed, images, means_of_channels, where=WHERE, advance=advance):
         for name, mean in found.items():
             totals[name] = totals[name] + mean if name in totals else mean
     return {name: total / len(images) for name, total in totals.items()}
@@ -96,7 +104,10 @@ def means_of_channels(outputs: Outputs) -> dict[str, NDArray[np.float64]]:
 
 
 def channel_statistics(
-    content: bytes, tensors: Mapping[str, int], images: NDArray[np.uint8]
+    content: bytes,
+    tensors: Mapping[str, int],
+    images: NDArray[np.uint8],
+    advance: Advance | None = None,
 ) -> dict[str, ChannelStatistics]:
     """How large the values of each channel of some tensors get over images and positions.
 
@@ -104,12 +115,13 @@ def channel_statistics(
         content: a float `.tflite`.
         tensors: by name, their indices; one or more.
         images: uint8 [N, side, side, 3].
+        advance: moves a progress bar of N steps.
     """
     exposed = expose(content, list(tensors.values()))
     low: dict[str, NDArray[Any]] = {}
     high: dict[str, NDArray[Any]] = {}
     square: dict[str, NDArray[np.float64]] = {}
-    for found in run_each(exposed, images, _extremes_and_square, where=WHERE):
+    for found in run_each(exposed, images, _extremes_and_square, where=WHERE, advance=advance):
         for name, (least, most, mean_square) in found.items():
             low[name] = np.minimum(low.get(name, least), least)
             high[name] = np.maximum(high.get(name, most), most)

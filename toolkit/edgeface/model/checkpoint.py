@@ -17,25 +17,7 @@ import tensorflow as tf
 
 from edgeface.errors import ModelError
 from edgeface.records import RecordError, from_mapping, write_json
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """What one epoch reached.
-
-    Attributes:
-        epoch: 1 for the first.
-        train_loss: mean over the epoch's batches, augmented, so not comparable with validation.
-        validation_age_mae_years: on the validation split.
-        validation_gender_accuracy_ratio: on the validation split, 0 to 1.
-        score: lower is better; see `training.YEARS_PER_GENDER_POINT`.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_age_mae_years: float
-    validation_gender_accuracy_ratio: float
-    score: float
+from edgeface.types import EpochRecord
 
 
 def epochs_since_best(history: Sequence[EpochRecord]) -> int:

@@ -42,7 +42,8 @@ class Teacher:
     Attributes:
         name: for people.
         model: tf_keras, outputs by head name.
-        heads: of it; those that the student has too must be of the same kind, with the same bins.
+        heads: of it; it teaches those that the student has too, which must be of the same kind,
+            with the same bins or classes. The student's others learn from labels alone.
         side_px: of its input; the student's picture is resized to it.
         digest: SHA-256 of all that its answers depend on.
     """
@@ -104,7 +105,8 @@ def check_teaching(teaching: Teaching, heads: tuple[HeadSpec, ...]) -> None:
     """Refuse teachers that cannot teach these heads.
 
     Raises:
-        ModelError: there is no teacher, a head is missing or differs, or its loss does not blend.
+        ModelError: there is no teacher, none of the student's heads is its, one differs, or its
+            loss does not blend.
     """
     if not teaching.teachers:
         raise ModelError(
@@ -113,23 +115,33 @@ def check_teaching(teaching: Teaching, heads: tuple[HeadSpec, ...]) -> None:
         )
     for teacher in teaching.teachers:
         theirs = {head.name: head for head in teacher.heads}
-        for head in heads:
-            if head.kind == "regression":
-                raise ModelError(
-                    f"head {head.name}: a regression learns no distribution, so it cannot be "
-                    "distilled; use age_head = 'expectation' or distill_ratio = 0"
-                )
-            found = theirs.get(head.name)
-            if found is None or (found.kind, found.bins, found.classes) != (
-                head.kind,
-                head.bins,
-                head.classes,
-            ):
-                kind = "none" if found is None else f"{found.kind} over {len(found.bins)} bins"
-                raise ModelError(
-                    f"teacher {teacher.name}: its head {head.name} is {kind}, expected "
-                    f"{head.kind} over {len(head.bins)} bins as in the student"
-                )
+        taught = [head for head in heads if head.name in theirs]
+        if not taught:
+            raise ModelError(
+                f"teacher {teacher.name}: has heads {', '.join(theirs)}, expected one of "
+                f"{', '.join(head.name for head in heads)}, which the student has"
+            )
+        for head in taught:
+            _check_head(teacher.name, theirs[head.name], head)
+
+
+def _check_head(teacher: str, found: HeadSpec, head: HeadSpec) -> None:
+    if head.kind == "regression":
+        raise ModelError(
+            f"head {head.name}: a regression learns no distribution, so it cannot be "
+            "distilled; use age_head = 'expectation' or distill_ratio = 0"
+        )
+    if (found.kind, found.bins, found.classes) != (head.kind, head.bins, head.classes):
+        raise ModelError(
+            f"teacher {teacher}: its head {head.name} is {_in_words(found)}, expected "
+            f"{_in_words(head)} as in the student"
+        )
+
+
+def _in_words(head: HeadSpec) -> str:
+    if head.has_classes:
+        return f"{head.kind} (classes: {', '.join(head.classes)})"
+    return f"{head.kind} (bins: {len(head.bins)})" if head.bins else head.kind
 
 
 def taught_targets(
@@ -145,26 +157,28 @@ def taught_targets(
         heads: of the student.
 
     Returns:
-        By head: float32 [steps, B, units].
+        By head: float32 [steps, B, units]; a head that no teacher has keeps its targets.
 
     Raises:
         ModelError: the cache cannot be written.
     """
-    answers: dict[str, NDArray[np.float32]] = {}
+    answers: dict[str, list[NDArray[np.float32]]] = {}
     for teacher in teaching.teachers:
         path = teaching.cache / f"{_key(teacher, lesson)}.npz"
-        found = _read(path, heads, lesson.order.shape)
+        theirs = {head.name for head in teacher.heads}
+        taught = tuple(head for head in heads if head.name in theirs)
+        found = _read(path, taught, lesson.order.shape)
         if found is None:
-            found = _ask(teacher, lesson, heads)
+            found = _ask(teacher, lesson, taught)
             _keep(path, found)
         for name, answer in found.items():
-            share = answer / np.float32(len(teaching.teachers))
-            answers[name] = answers[name] + share if name in answers else share
+            answers.setdefault(name, []).append(answer)
     ratio = np.float32(teaching.ratio)
-    return {
-        name: ratio * answer + (1 - ratio) * _of_showings(targets[name], lesson)
-        for name, answer in answers.items()
-    }
+    blended = dict(targets)
+    for name, given in answers.items():
+        mean = sum(answer / np.float32(len(given)) for answer in given)
+        blended[name] = ratio * mean + (1 - ratio) * _of_showings(targets[name], lesson)
+    return blended
 
 
 def _of_showings(target: NDArray[np.float32], lesson: Lesson) -> NDArray[np.float32]:

@@ -33,8 +33,8 @@ class TrainingTask:
         label: for the progress bar, e.g. "fine-tune".
         heads: of the model.
         train: faces of the training split; each trains the heads that it has a label of.
-        validation: faces of the validation split; those with an exact age and those with a gender
-            pick the best epoch.
+        validation: faces of the validation split; those with an exact age and those with a known
+            class pick the best epoch.
         folder: of the checkpoints.
         run_id: digest of all that determines this training.
         seed: of order, augmentation and mixing.

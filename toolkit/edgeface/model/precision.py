@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import tf_keras as keras
 
+from edgeface.model.backbones.picture import GREY
+
 _MIXED = "mixed_bfloat16"  # tf_keras's name: computes in bfloat16, variables in float32
 
 
@@ -19,10 +21,10 @@ def copy_of(model: Any, precision: Literal["float32", "bfloat16"]) -> Any:
 
     Args:
         model: tf_keras functional, its heads are layers of the outputs' names; not changed.
-        precision: "bfloat16" computes in it all but two things: the rescaling of the image, because
-            8 bits of the difference of a grey level and a mean are more than 8 bits of each; and
-            the heads, because losses, softmax and years need more than 8 bits. Variables are
-            float32 in both.
+        precision: "bfloat16" computes in it all but two things: what is done to the image first
+            (every rescaling, and making it grey), because 8 bits of the difference of a grey level
+            and a mean are more than 8 bits of each; and the heads, because losses, softmax and
+            years need more than 8 bits. Variables are float32 in both.
 
     Returns:
         A model not compiled, with variables of its own in the order of the original's.
@@ -30,7 +32,8 @@ def copy_of(model: Any, precision: Literal["float32", "bfloat16"]) -> Any:
 
     def clone(layer: Any) -> Any:
         config = layer.get_config()
-        if not isinstance(layer, keras.layers.Rescaling) and layer.name not in model.output_names:
+        exact = isinstance(layer, keras.layers.Rescaling) or layer.name == GREY
+        if not exact and layer.name not in model.output_names:
             config["dtype"] = _MIXED
         return type(layer).from_config(config)
 

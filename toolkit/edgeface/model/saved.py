@@ -18,12 +18,12 @@ import tf_keras as keras
 
 from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
-from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.distill import Teacher, weights_digest
 from edgeface.model.heads import head_specs
 from edgeface.records import RecordError, from_mapping, write_json
+from edgeface.types import EpochRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: the history has figures by head
 SUFFIX = ".keras"
 # What the networks here and their pruned forms are made of, by the module that the file names. A
 # file with anything else is refused, because building a layer means running that layer's code.
@@ -32,7 +32,9 @@ KNOWN = {
         {
             "Activation",
             "Add",
+            "AveragePooling2D",
             "BatchNormalization",
+            "Concatenate",
             "Conv2D",
             "Dense",
             "DepthwiseConv2D",
@@ -40,7 +42,9 @@ KNOWN = {
             "Flatten",
             "GlobalAveragePooling2D",
             "InputLayer",
+            "LayerNormalization",
             "MaxPooling2D",
+            "Multiply",
             "ReLU",
             "Rescaling",
             "ZeroPadding2D",
@@ -156,7 +160,9 @@ def read_description(path: Path) -> SavedModel:
     """
     beside = _beside(path)
     try:
-        about = from_mapping(SavedModel, json.loads(beside.read_text("utf-8")))
+        content = json.loads(beside.read_text("utf-8"))
+        _check_version(beside, content)  # first: another version has other keys
+        about = from_mapping(SavedModel, content)
     except FileNotFoundError as err:
         raise ModelError(
             f"{path}: {beside.name} is not beside it; expected the two files that "
@@ -164,10 +170,6 @@ def read_description(path: Path) -> SavedModel:
         ) from err
     except (RecordError, ValueError, RecursionError, OSError) as err:
         raise ModelError(f"{beside}: not a model description: {err}") from err
-    if about.schema_version != SCHEMA_VERSION:
-        raise ModelError(
-            f"{beside}: schema_version is {about.schema_version}, expected {SCHEMA_VERSION}"
-        )
     return about
 
 
@@ -190,6 +192,17 @@ def as_teacher(model: Any, spec: ModelSpec, name: str) -> Teacher:
         side_px=spec.side_px,
         digest=weights_digest(model),
     )
+
+
+def _check_version(beside: Path, content: Any) -> None:
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(found, int) and found != SCHEMA_VERSION:
+        written = "trained by an older" if found < SCHEMA_VERSION else "trained by a newer"
+        todo = "train it again" if found < SCHEMA_VERSION else "update edgeface"
+        raise ModelError(
+            f"{beside}: schema_version is {found}, expected {SCHEMA_VERSION}: {written} edgeface, "
+            f"whose description of a model is another; {todo}"
+        )
 
 
 def _beside(path: Path) -> Path:

@@ -1,13 +1,14 @@
 """Training one model: before pruning and after it, a checkpoint each epoch, resumable.
 
 In: a built model, training and validation faces. Out: the same model with the weights of its best
-validation epoch, and the history. Nothing is measured on training images.
+validation epoch, and the history. Figures of training images stand in it and choose nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -20,28 +21,23 @@ from edgeface.data.batches import mixed_batches, plain_batches, training_batches
 from edgeface.data.faces import Faces
 from edgeface.errors import ArtifactError, ModelError
 from edgeface.model.averaging import WeightAverage
-from edgeface.model.checkpoint import Checkpoints, EpochRecord, epochs_since_best
+from edgeface.model.checkpoint import Checkpoints, epochs_since_best
 from edgeface.model.distill import check_teaching
 from edgeface.model.epochs import EpochPlan, TrainingTask, epoch_batches, plan_epochs
 from edgeface.model.heads import decode_outputs, labelled_rows, losses
-from edgeface.model.networks import set_batch_norm_momentum
+from edgeface.model.judging import Judge, judge_of, loss_weights
+from edgeface.model.metrics import has_truth
+from edgeface.model.networks import (
+    freeze_backbone,
+    set_batch_norm_momentum,
+    unfreeze,
+)
 from edgeface.model.optimizer import make_optimizer
 from edgeface.model.precision import copy_of
-from edgeface.types import Advance, HeadSpec, Reporter
+from edgeface.training_specs import AGE
+from edgeface.types import Advance, EpochRecord, HeadSpec, Reporter
 
-__all__ = [
-    "YEARS_PER_GENDER_POINT",
-    "TrainingTask",
-    "count_steps",
-    "fine_tune",
-    "loss_weights",
-    "predict_faces",
-    "recalibrate_batch_norm",
-]
-
-# chosen: a point of gender accuracy weighs as much as 0.2 years of MAE when the best epoch is
-# picked, because between epochs the two differ by about these amounts.
-YEARS_PER_GENDER_POINT = 0.2
+__all__ = ["TrainingTask", "count_steps", "fine_tune", "predict_faces", "recalibrate_batch_norm"]
 
 
 def fine_tune(
@@ -71,19 +67,49 @@ def fine_tune(
         One record an epoch.
 
     Raises:
-        ModelError: too few images for one batch, a head without any label, mixup of a regression
-            head, an option that does not go with keeping the last weights, a loss or an output
-            that is not finite (the last good checkpoint stays), or a checkpoint folder of another
-            run or that cannot be written.
+        ModelError: too few images for one batch, a head without any label, a label of a class that
+            a head does not have, a weight of a head that the model does not have, a teacher that
+            cannot teach it, mixup of a regression head, an option that does not go with keeping
+            the last weights, a loss or an output that is not finite (the last good checkpoint
+            stays), or a checkpoint folder of another run or that cannot be written.
     """
-    plan = plan_epochs(task, spec)
     _check_validation(task)
     _check_levers(task, spec, keep)
+    _check_weights(task, spec)
     if task.teaching:
         check_teaching(task.teaching, task.heads)
-    _say_missing(task, plan, reporter)
     set_batch_norm_momentum(model, spec.batch_norm_momentum)
-    judged, trained = _copies(model, spec)
+    with _frozen(model, task, spec):
+        judged, trained = _copies(model, spec)
+        history, checkpoints = _train(
+            judged,
+            trained,
+            task,
+            spec,
+            reporter,
+            callbacks=callbacks,
+            after_epoch=after_epoch,
+        )
+        if keep == "best":
+            checkpoints.restore_best()
+    if judged is not model:
+        model.set_weights(judged.get_weights())
+    return history
+
+
+def _train(
+    judged: Any,
+    trained: Any,
+    task: TrainingTask,
+    spec: TrainSpec,
+    reporter: Reporter,
+    *,
+    callbacks: Sequence[Any],
+    after_epoch: Callable[[EpochRecord], bool] | None,
+) -> tuple[tuple[EpochRecord, ...], Checkpoints]:
+    plan = plan_epochs(task, spec)
+    _say_missing(task, plan, reporter)
+    judge = judge_of(task, spec)
     optimizer = make_optimizer(spec, plan.steps)
     optimizer.build(trained.trainable_variables)
     average = judged if spec.average_decay else None
@@ -102,9 +128,9 @@ def fine_tune(
             watch = _Watch(task.label, epoch, advance)
             batches = epoch_batches(task, plan, spec, epoch)
             trained.fit(batches, epochs=1, verbose=0, callbacks=[watch, *callbacks])
-            record = _validate(judged, task, epoch, watch.mean_loss)
+            record = _validate(judged, judge, task.label, epoch, watch.mean_loss)
             history = checkpoints.save(record)
-            advance(0, _note(record))
+            advance(0, _note(record, task.heads))
             if after_epoch and not after_epoch(record):
                 break
     if len(history) < spec.epochs and _out_of_patience(history, spec):
@@ -113,21 +139,24 @@ def fine_tune(
             f"{task.label}: stops after epoch {len(history)} of {spec.epochs}: none was better on "
             f"validation than epoch {best}"
         )
-    if keep == "best":
-        checkpoints.restore_best()
-    if judged is not model:
-        model.set_weights(judged.get_weights())
-    return history
+    return history, checkpoints
+
+
+@contextmanager
+def _frozen(model: Any, task: TrainingTask, spec: TrainSpec) -> Iterator[None]:
+    if not spec.freeze_backbone:
+        yield
+        return
+    freeze_backbone(model, task.heads)
+    try:
+        yield
+    finally:
+        unfreeze(model)
 
 
 def count_steps(task: TrainingTask, spec: TrainSpec) -> int:
     """Count the batches that `fine_tune` trains on in all its epochs."""
     return spec.epochs * (len(labelled_rows(task.train, task.heads)) // spec.batch_size)
-
-
-def loss_weights(heads: tuple[HeadSpec, ...], spec: TrainSpec) -> dict[str, float]:
-    """What each head's loss counts, by head name."""
-    return {head.name: 1.0 if head.kind == "binary" else spec.age_weight for head in heads}
 
 
 def predict_faces(
@@ -141,7 +170,7 @@ def predict_faces(
         heads: of the model.
 
     Returns:
-        By head: float64 [N].
+        By head, as `runtime.decode.decode` gives them.
     """
     raw = model.predict(plain_batches(images), verbose=0)
     return decode_outputs(raw, heads, images.shape[1])
@@ -188,15 +217,12 @@ def _say_missing(task: TrainingTask, plan: EpochPlan, reporter: Reporter) -> Non
 
 def _check_validation(task: TrainingTask) -> None:
     faces = task.validation
-    known = {
-        "an exact age": np.isfinite(faces.exact_age_years),
-        "a gender": faces.class_of("gender") >= 0,
-    }
-    for label, has in known.items():
-        if not has.any():
+    for head in task.heads:
+        if not has_truth(faces, head).any():
+            what = head.name if head.has_classes else f"exact {head.name}"
             raise ModelError(
-                f"{task.label}: none of {len(faces)} validation faces has {label}, expected at "
-                "least one, because they pick the best epoch; give a data set that has it"
+                f"{task.label}: none of {len(faces)} validation faces has a known {what}, expected "
+                "at least one, because they pick the best epoch; give a data set that has it"
             )
 
 
@@ -222,6 +248,16 @@ def _check_levers(task: TrainingTask, spec: TrainSpec, keep: Literal["best", "la
         )
 
 
+def _check_weights(task: TrainingTask, spec: TrainSpec) -> None:
+    weighed = [head.name for head in task.heads if head.name != AGE]
+    unknown = [name for name in spec.head_weights if name not in weighed]
+    if unknown:
+        raise ModelError(
+            f"{task.label}: head_weights has {', '.join(unknown)}, expected of the model's heads "
+            f"{', '.join(weighed) or 'none'}; the weight of age is age_weight"
+        )
+
+
 def _copies(model: Any, spec: TrainSpec) -> tuple[Any, Any]:
     """Make what is validated and kept, and what is stepped: both the model unless asked."""
     judged = model if spec.precision == "float32" else copy_of(model, spec.precision)
@@ -233,29 +269,21 @@ def _out_of_patience(history: tuple[EpochRecord, ...], spec: TrainSpec) -> bool:
     return 0 < spec.patience <= epochs_since_best(history)
 
 
-def _validate(model: Any, task: TrainingTask, epoch: int, train_loss: float) -> EpochRecord:
+def _validate(model: Any, judge: Judge, label: str, epoch: int, train_loss: float) -> EpochRecord:
     try:
-        predicted = predict_faces(model, task.validation.images, task.heads)
+        return judge(model, epoch + 1, train_loss)
     except ArtifactError as err:  # the last step of an epoch may be the one that blows up
-        raise ModelError(f"{task.label}: after epoch {epoch + 1}: {err}; {_advice(epoch)}") from err
-    age, gender = task.validation.exact_age_years, task.validation.class_of("gender")
-    exact, known = np.isfinite(age), gender >= 0
-    mae = float(np.abs(predicted["age"] - age)[exact].mean())
-    accuracy = float(((predicted["gender"] >= 0.5) == (gender == 1))[known].mean())
-    return EpochRecord(
-        epoch=epoch + 1,
-        train_loss=train_loss,
-        validation_age_mae_years=mae,
-        validation_gender_accuracy_ratio=accuracy,
-        score=mae + YEARS_PER_GENDER_POINT * 100 * (1 - accuracy),
-    )
+        raise ModelError(f"{label}: after epoch {epoch + 1}: {err}; {_advice(epoch)}") from err
 
 
-def _note(record: EpochRecord) -> str:
-    return (
-        f"epoch {record.epoch}: validation MAE {record.validation_age_mae_years:.2f} years, "
-        f"gender {100 * record.validation_gender_accuracy_ratio:.1f} %"
+def _note(record: EpochRecord, heads: tuple[HeadSpec, ...]) -> str:
+    said = ", ".join(
+        f"{head.name} {100 * record.validation[head.name]:.1f} %"
+        if head.has_classes
+        else f"{head.name} MAE {record.validation[head.name]:.2f} {head.unit}"
+        for head in heads
     )
+    return f"epoch {record.epoch}: validation {said}"
 
 
 def _advice(epoch: int) -> str:

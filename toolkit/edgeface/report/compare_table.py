@@ -8,7 +8,7 @@ from typing import Any
 from edgeface.bench.compare import LatencyComparison, PercentileChange
 from edgeface.records import to_mapping
 from edgeface.report.sections import Section
-from edgeface.report.tables import significant
+from edgeface.report.text import significant
 
 
 def compare_section(comparisons: Sequence[LatencyComparison]) -> Section:

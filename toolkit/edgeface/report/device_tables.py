@@ -19,8 +19,9 @@ from edgeface.bench.parity import PARITY_FLOAT, PARITY_STEPS, MetricAgreement, T
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.run_samples import extremes
 from edgeface.bench.soak import Soak
+from edgeface.report.heads import MainFigure
 from edgeface.report.sections import Section, section_markdown, section_table
-from edgeface.report.tables import significant
+from edgeface.report.text import significant
 from edgeface.runtime.device_facts import DeviceInfo
 
 _PERCENTS = (50, 90, 99)
@@ -308,10 +309,11 @@ def _figures(result: BenchResult) -> Section | None:
 
 
 def _figure_row(entry: BenchEntry, metric: MetricAgreement) -> tuple[str, ...]:
-    scale, what = (100, "gender accuracy %") if metric.name == "accuracy" else (1, "age MAE years")
+    main = MainFigure(task=metric.task, name="accuracy" if metric.unit == "ratio" else "mae")
+    scale = main.scale
     return (
         entry.name,
-        what,
+        main.heading,
         "agree" if metric.holds else "DISAGREE",
         f"{scale * metric.here:.2f}",
         f"{scale * metric.there:.2f}",

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgeface.bench.doctor import Diagnosis, Trial
 from edgeface.data.adapters.paths import printable
+from edgeface.training_specs import AGE
 
 _NONE = ""
 
@@ -29,8 +30,7 @@ def trial_table(diagnosis: Diagnosis) -> Table:
     """Lay out what each mistake does; columns that nothing is known for are left out."""
     first = diagnosis.trials[0]
     heads = list(first.change)
-    with_theirs, with_gender = diagnosis.compared > 0, first.gender_accuracy_ratio is not None
-    with_age = first.age_mae_years is not None
+    with_theirs, labelled = diagnosis.compared > 0, list(first.figures)
     table = Table(
         title=Text(
             f"{printable(diagnosis.model)}: {diagnosis.faces} faces in "
@@ -45,17 +45,23 @@ def trial_table(diagnosis: Diagnosis) -> Table:
     table.add_column("tried", overflow="fold")
     headings = [f"{printable(name)}\nmoves by" for name in heads]
     headings += ["from yours,\ntolerances", "same as\nyours %"] if with_theirs else []
-    headings += ["gender\ncorrect %"] if with_gender else []
-    headings += ["age MAE\nyears"] if with_age else []
+    headings += [f"{printable(name)}{_unit_of(name)}" for name in labelled]
     for heading in headings:
         table.add_column(Text(heading), justify="right", no_wrap=True)
     for trial in diagnosis.trials:
         cells = [f"{trial.change[name]:.3g}" for name in heads]
         cells += [_figure(trial.distance, ".2f"), _percent(trial.same_ratio)] * with_theirs
-        cells += [_percent(trial.gender_accuracy_ratio)] * with_gender
-        cells += [_figure(trial.age_mae_years, ".2f")] * with_age
+        cells += [_label_figure(name, trial.figures[name]) for name in labelled]
         table.add_row(_name(trial, diagnosis), *(Text(cell) for cell in cells))
     return table
+
+
+def _unit_of(head: str) -> str:
+    return " MAE\nyears" if head == AGE else "\ncorrect %"
+
+
+def _label_figure(head: str, value: float) -> str:
+    return f"{value:.2f}" if head == AGE else _percent(value)
 
 
 def _name(trial: Trial, diagnosis: Diagnosis) -> Text:

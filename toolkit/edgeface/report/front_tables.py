@@ -13,7 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from edgeface.report.tables import NOT_MEASURED, escaped, markdown_table
+from edgeface.report.text import NOT_MEASURED, escaped, markdown_table
 
 Quantity = Literal["size", "p50", "mae"]
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes

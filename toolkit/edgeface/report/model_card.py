@@ -21,6 +21,7 @@ from edgeface.data.adapters.paths import printable
 from edgeface.data.fetch.sources import SOURCES
 from edgeface.errors import ArtifactError
 from edgeface.records import RecordError, from_mapping, write_bytes
+from edgeface.report.heads import in_words as head_in_words
 from edgeface.report.model_card_figures import latency_section, plain, quality_section
 from edgeface.report.model_card_words import (
     BACKBONES,
@@ -33,23 +34,13 @@ from edgeface.report.model_card_words import (
 )
 from edgeface.report.recipe_toml import recipe_toml
 from edgeface.report.results_page import ResultFile, in_words
-from edgeface.report.tables import markdown_table, significant
+from edgeface.report.text import markdown_table, significant
 from edgeface.runtime.crop import HAAR_FRAMING
-from edgeface.types import HeadSpec, Sidecar, TensorSpec
+from edgeface.training_specs import AGE
+from edgeface.types import EpochRecord, HeadSpec, Sidecar, TensorSpec
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 _DIGEST = 12  # characters of a digest that are shown, as in `results_page`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What one epoch reached on the validation split; the fields of `model.checkpoint`'s record."""
-
-    epoch: int
-    train_loss: float
-    validation_age_mae_years: float
-    validation_gender_accuracy_ratio: float
-    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +60,7 @@ class StartingModel:
     data: str
     manifest_sha256: str
     pruning_ratio: float
-    history: tuple[Epoch, ...]
+    history: tuple[EpochRecord, ...]
     commit: str
 
 
@@ -180,7 +171,8 @@ def _what(sidecar: Sidecar) -> str:
     made = sidecar.provenance
     how = plain(in_words(compression_of(sidecar), sidecar.scheme))
     backbone = BACKBONES.get(sidecar.backbone, plain(sidecar.backbone))
-    heads = " and ".join(_estimate(head) for head in sidecar.contract.heads)
+    *most, last = (_estimate(head) for head in sidecar.contract.heads)
+    heads = f"{', '.join(most)} and {last}" if most else last
     return (
         f"{backbone}, {how}. It looks at one face crop and estimates {heads}. "
         f"{significant(sidecar.size_bytes / _MB)} MB, {made.parameters:,} parameters, "
@@ -191,7 +183,9 @@ def _what(sidecar: Sidecar) -> str:
 
 def _estimate(head: HeadSpec) -> str:
     if head.classes:
-        return f"{plain(head.name)} ({plain(' or '.join(head.classes))})"
+        *first, last = head.classes
+        named = f"{', '.join(first)} or {last}" if first else last
+        return f"{plain(head_in_words(head.name))} ({plain(named)})"
     return f"{plain(head.name)} in {plain(head.unit)}" if head.unit else plain(head.name)
 
 
@@ -282,6 +276,14 @@ def _tensor(tensor: TensorSpec) -> str:
 def _reading(head: HeadSpec) -> str:
     if head.kind == "binary":
         return f"the sigmoid is the probability of {plain(head.classes[1])}"
+    if head.kind == "classes":
+        return f"softmax, the probabilities of {plain(', '.join(head.classes))}"
+    if head.kind == "decades":
+        low, high = head.bins[0], head.bins[-1]
+        return (
+            f"the likeliest of the {len(head.bins)} decades with the middles {low:g} to {high:g} "
+            f"{plain(head.unit)}"
+        )
     if head.kind == "expectation":
         low, high = head.bins[0], head.bins[-1]
         return (
@@ -335,8 +337,7 @@ def _training(sidecar: Sidecar, start: tuple[Path, StartingModel] | None) -> lis
         "its history is not known"
         if best is None
         else f"{len(about.history)} epochs, the best on the validation split: epoch "
-        f"{best.epoch}, age MAE {best.validation_age_mae_years:.2f} years, gender "
-        f"{100 * best.validation_gender_accuracy_ratio:.1f} %"
+        f"{best.epoch}{''.join(f', {_reached(*each)}' for each in best.validation.items())}"
     )
     link = f"[{_file(whole.name)}]({quote(whole.name)})"
     if about.run_id == made.run_id:
@@ -346,6 +347,11 @@ def _training(sidecar: Sidecar, start: tuple[Path, StartingModel] | None) -> lis
         f"{link} stands beside it, trained on the same division in a run of its own: {reached}. "
         "The sidecar does not name the model that a run started from.",
     ]
+
+
+def _reached(head: str, figure: float) -> str:
+    name = plain(head_in_words(head))
+    return f"{name} MAE {figure:.2f} years" if head == AGE else f"{name} {100 * figure:.1f} %"
 
 
 def _weights(weights: str) -> str:

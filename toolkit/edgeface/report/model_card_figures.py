@@ -16,30 +16,41 @@ from edgeface.bench.result import BenchEntry
 from edgeface.bench.slices import SliceFigure, SliceKind, SliceQuality
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
 from edgeface.data.adapters.paths import printable
-from edgeface.report.quality_tables import TOO_FEW, metric_figure
+from edgeface.report.heads import (
+    ClassHead,
+    MainFigure,
+    class_heads,
+    confusion,
+    find_metric,
+    in_words,
+    main_figures,
+    never_predicted,
+)
+from edgeface.report.quality_tables import DECADE_ACCURACY, TOO_FEW, metric_figure
 from edgeface.report.results_page import ResultFile
-from edgeface.report.tables import NOT_MEASURED, escaped, markdown_table, significant
-from edgeface.types import GENDER_CLASSES, Metric, Sidecar
+from edgeface.report.text import NOT_MEASURED, escaped, markdown_table, significant
+from edgeface.training_specs import AGE
+from edgeface.types import Metric, Sidecar
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
-_ROWS = (
-    ("accuracy", "gender accuracy %"),
-    ("roc_auc", "gender ROC AUC"),
-    ("calibration_error", "gender calibration error %"),
-    *(
-        (f"{name}_{which}", f"{name if name != 'f1' else 'F1'} of {which} %")
-        for which in reversed(GENDER_CLASSES)
-        for name in ("precision", "recall", "f1")
-    ),
+_OF_CLASSES = (
+    ("accuracy", "accuracy %"),
+    ("balanced_accuracy", "balanced accuracy %"),
+    ("macro_f1", "macro F1 %"),
+    ("roc_auc", "ROC AUC"),
+    ("calibration_error", "calibration error %"),
+)
+_OF_A_CLASS = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+_OF_AGE = (
     ("mae", "age MAE years"),
     ("rmse", "age RMSE years"),
     ("r2", "age R²"),
     ("within_5_years", "age within 5 years %"),
+    (DECADE_ACCURACY, "age decade right %"),
 )
-_PER_CENT = ("precision_", "recall_", "f1_")
+_PER_CENT = ("precision_", "recall_", "f1_", "macro_f1", "balanced_accuracy")
 _KINDS: tuple[SliceKind, ...] = ("age", "gender", "race", "age and gender", "age, gender and race")
 _WHOLE_KINDS = _KINDS[:3]
-_FIGURES = {"accuracy": "gender accuracy %", "mae": "age MAE years"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +71,18 @@ def quality_section(sidecar: Sidecar, results: Sequence[ResultFile]) -> list[str
     quality = sidecar.quality
     if quality is None:
         return ["## Figures", f"Quality: {NOT_MEASURED}."]
-    found = {metric.name: metric for metric in quality.metrics}
+    heads = class_heads(quality.metrics)
     rows = [
-        [words, *_cells(found[name]), f"{found[name].n:,}"]
-        for name, words in _ROWS
-        if name in found
+        [plain(words), *_cells(metric), f"{metric.n:,}"]
+        for task, name, words in _rows(heads)
+        if (metric := find_metric(quality.metrics, task, name)) is not None
     ]
     parts = [
         "## Figures",
         f"Computed from the outputs of the `.tflite` on the {plain(quality.split)} split of "
         f"{plain(quality.data)}, n = {quality.n:,}; 95 % bootstrap intervals over images.",
         markdown_table(["figure", "value", "95 %", "n"], rows, ("figure",)),
-        *_confusion(found),
+        *(part for head in heads for part in _confusion(quality.metrics, head)),
     ]
     measured = [
         each
@@ -189,40 +200,52 @@ def _cells(metric: Metric) -> tuple[str, str]:
     return figure.value, figure.interval
 
 
-def _confusion(found: dict[str, Metric]) -> list[str]:
+def _rows(heads: Sequence[ClassHead]) -> Iterator[tuple[str, str, str]]:
+    """Head, name and words of each figure that a card may have, in its order."""
+    for head in heads:
+        known = in_words(head.task)
+        yield from ((head.task, name, f"{known} {words}") for name, words in _OF_CLASSES)
+        for which in head.shown:
+            for name, words in _OF_A_CLASS:
+                yield head.task, f"{name}_{which}", f"{words} of {which} %"
+    yield from ((AGE, name, words) for name, words in _OF_AGE)
+
+
+def _confusion(metrics: Sequence[Metric], head: ClassHead) -> list[str]:
+    counts = confusion(metrics, head)
+    if all(count is None for row in counts for count in row):
+        return []
     rows = [
         [
-            f"labelled {true}",
-            *(
-                f"{metric.value:,.0f}" if metric else NOT_MEASURED
-                for metric in (found.get(f"true_{true}_said_{said}") for said in GENDER_CLASSES)
-            ),
+            plain(f"labelled {true}"),
+            *(NOT_MEASURED if count is None else f"{count:,}" for count in row),
         ]
-        for true in GENDER_CLASSES
+        for true, row in zip(head.classes, counts, strict=True)
     ]
-    if not any(name.startswith("true_") for name in found):
-        return []
-    headings = ["images", *(f"estimated {said}" for said in GENDER_CLASSES)]
-    return [markdown_table(headings, rows, ("images",))]
+    headings = ["images", *(plain(f"estimated {said}") for said in head.classes)]
+    never = never_predicted(metrics, head)
+    said = [f"Never predicted: {plain(', '.join(never))}."] if never else []
+    return [markdown_table(headings, rows, ("images",)), *said]
 
 
 def _slices(slices: Sequence[SliceQuality]) -> list[str]:
+    figures = main_figures(each for part in slices for each in part.figures)
     whole = [
         [
             plain(f"{each.by} {each.name}" if each.by != "gender" else each.name),
-            *(_figure(_find(each, name)) for name in _FIGURES),
+            *(_figure(_find(each, main)) for main in figures),
         ]
         for kind in _WHOLE_KINDS
         for each in slices
         if each.by == kind
     ]
     worst = [
-        [kind, *(_worst(slices, kind, name) for name in _FIGURES)]
+        [kind, *(_worst(slices, kind, main) for main in figures)]
         for kind in _KINDS
         if any(each.by == kind for each in slices)
     ]
     few = sum(1 for each in slices if each.by == _KINDS[-1] and each.n < SMALLEST_GROUPS)
-    headings = ["group", *(f"{words} (95 %), n" for words in _FIGURES.values())]
+    headings = ["group", *(plain(f"{main.heading} (95 %), n") for main in figures)]
     return [
         markdown_table(headings, whole, ("group",)),
         f"The worst groups of {SMALLEST_GROUPS} images or more. {few} groups by age, gender and "
@@ -236,16 +259,17 @@ def _spoiled(corruptions: Sequence[CorruptedQuality]) -> list[str]:
     """Clean faces and those spoiled most; the strengths between are in the result file."""
     if not corruptions:
         return [f"Spoiled faces (light, blur, noise, JPEG, rotation): {NOT_MEASURED}."]
+    figures = main_figures(metric for each in corruptions for metric in each.metrics)
     rows = [
         [
             f"{each.kind} (1, 2, 3: {SETTINGS[each.kind]})" if each.kind in SETTINGS else "clean",
-            *(_value(each.metrics, name) for name in _FIGURES),
+            *(_value(each.metrics, main) for main in figures),
             f"{each.n:,}",
         ]
         for each in corruptions
         if each.kind not in SETTINGS or each.strength == max(STRENGTHS)
     ]
-    headings = ["spoiled faces", *(f"{words} (95 %)" for words in _FIGURES.values()), "n"]
+    headings = ["spoiled faces", *(plain(f"{main.heading} (95 %)") for main in figures), "n"]
     return [
         f"Some of the same faces, spoiled at three strengths; here the strongest, strength "
         f"{max(STRENGTHS)}.",
@@ -253,13 +277,13 @@ def _spoiled(corruptions: Sequence[CorruptedQuality]) -> list[str]:
     ]
 
 
-def _value(metrics: Sequence[Metric], name: str) -> str:
-    found = next((metric for metric in metrics if metric.name == name), None)
-    return metric_figure(found).one_line()
+def _value(metrics: Sequence[Metric], main: MainFigure) -> str:
+    return metric_figure(find_metric(metrics, main.task, main.name)).one_line()
 
 
-def _find(each: SliceQuality, name: str) -> SliceFigure | None:
-    return next((figure for figure in each.figures if figure.name == name), None)
+def _find(each: SliceQuality, main: MainFigure) -> SliceFigure | None:
+    wanted = (main.task, main.name)
+    return next((figure for figure in each.figures if (figure.task, figure.name) == wanted), None)
 
 
 def _figure(figure: SliceFigure | None) -> str:
@@ -271,19 +295,18 @@ def _figure(figure: SliceFigure | None) -> str:
     return f"{shown.value} ({shown.interval}), {figure.n:,}"
 
 
-def _worst(slices: Sequence[SliceQuality], kind: SliceKind, name: str) -> str:
-    judged = list(_judged(slices, kind, name))
+def _worst(slices: Sequence[SliceQuality], kind: SliceKind, main: MainFigure) -> str:
+    judged = list(_judged(slices, kind, main))
     if not judged:
         return NOT_MEASURED
-    sign = -1 if name == "accuracy" else 1
-    group, figure = max(judged, key=lambda each: sign * each[1].value)
+    group, figure = max(judged, key=lambda each: main.sign * each[1].value)
     return f"{plain(group)}: {_figure(figure)}"
 
 
 def _judged(
-    slices: Sequence[SliceQuality], kind: SliceKind, name: str
+    slices: Sequence[SliceQuality], kind: SliceKind, main: MainFigure
 ) -> Iterator[tuple[str, SliceFigure]]:
     for each in slices:
-        figure = _find(each, name) if each.by == kind else None
+        figure = _find(each, main) if each.by == kind else None
         if figure is not None and not figure.is_too_few:
             yield each.name, figure

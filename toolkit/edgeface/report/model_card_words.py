@@ -7,7 +7,23 @@ MADE_BY = (
     "was not measured says so."
 )
 
-BACKBONES = {"mobilenetv1": "MobileNetV1", "mobilenetv2": "MobileNetV2", "vgg16": "VGG16"}
+BACKBONES = {
+    "cnn3": "a plain CNN of 3 blocks",
+    "cnn4": "a plain CNN of 4 blocks",
+    "cnn5": "a plain CNN of 5 blocks",
+    "convnexttiny": "ConvNeXt-Tiny",
+    "efficientnetb0": "EfficientNet-B0",
+    "googlenet": "GoogLeNet",
+    "inceptionv3": "InceptionV3",
+    "mobilenetv1": "MobileNetV1",
+    "mobilenetv2": "MobileNetV2",
+    "mobilenetv3large": "MobileNetV3-Large",
+    "mobilenetv3small": "MobileNetV3-Small",
+    "resnet18": "ResNet18",
+    "resnet50": "ResNet50",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+}
 
 UNTRAINED_USE = (
     "Its weights are random: it is for the measurement of latency, memory and size, which do not "
@@ -43,6 +59,12 @@ NOT_FOR: tuple[tuple[str, str], ...] = (
         "Saying what gender somebody is. It repeats how a data set labelled looks, in two classes; "
         "it knows nothing of how people see themselves, and has no word for those who are neither. "
         "Not to address people by, nor to sort, admit or watch them by.",
+    ),
+    (
+        "expression",
+        "Saying what somebody feels. It repeats what labellers called a face in one picture, and "
+        "people show what they feel in other ways. Emotions of people at work or in schools must "
+        "not be inferred in the European Union (Regulation 2024/1689, article 5).",
     ),
     (
         "",

@@ -19,10 +19,11 @@ from edgeface.bench.compression import compression_of
 from edgeface.data.adapters.paths import printable
 from edgeface.errors import ArtifactError
 from edgeface.records import to_mapping
+from edgeface.report.heads import AGE_MAE, GENDER_ACCURACY, find_metric, main_figures
 from edgeface.report.quality_tables import metric_figure
 from edgeface.report.results_page import in_words
-from edgeface.report.tables import NOT_MEASURED
-from edgeface.report.tables import significant as significant
+from edgeface.report.text import NOT_MEASURED
+from edgeface.report.text import significant as significant
 from edgeface.runtime.artifact import load_artifact
 from edgeface.types import Metric, Sidecar
 
@@ -83,9 +84,14 @@ def models_table(listings: Sequence[ModelListing]) -> Table:
     for sidecar in sidecars:
         how = in_words(compression_of(sidecar), sidecar.scheme)
         mark = licences.index(printable(sidecar.licence)) + 1
-        figures = (metric_figure(_metric(sidecar, name)) for name in ("accuracy", "mae"))
+        metrics = _metrics(sidecar)
+        figures = (
+            metric_figure(find_metric(metrics, each.task, each.name))
+            for each in (GENDER_ACCURACY, AGE_MAE)
+        )
+        lines = (printable(sidecar.name), printable(how), *_others(metrics), f"licence ({mark})")
         cells = (
-            f"{printable(sidecar.name)}\n{printable(how)}\nlicence ({mark})",
+            "\n".join(lines),
             significant(sidecar.size_bytes / _MB),
             _measured_on(sidecar),
             # two words fit a narrow column as two lines
@@ -129,6 +135,17 @@ def _measured_on(sidecar: Sidecar) -> str:
     return f"{printable(quality.data)}, {quality.split}\nn = {quality.n:,}"
 
 
-def _metric(sidecar: Sidecar, name: str) -> Metric | None:
-    metrics = () if sidecar.quality is None else sidecar.quality.metrics
-    return next((metric for metric in metrics if metric.name == name), None)
+def _metrics(sidecar: Sidecar) -> tuple[Metric, ...]:
+    return () if sidecar.quality is None else sidecar.quality.metrics
+
+
+def _others(metrics: Sequence[Metric]) -> list[str]:
+    """A line for each attribute that has no column."""
+    _, _, *others = main_figures(metrics)
+    lines = []
+    for each in others:
+        metric = find_metric(metrics, each.task, each.name)
+        if metric is not None:
+            figure = metric_figure(metric)
+            lines.append(f"{printable(each.words)} {figure.value} % ({figure.interval})")
+    return lines

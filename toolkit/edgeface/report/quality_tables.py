@@ -1,7 +1,7 @@
 """Quality beyond accuracy and MAE as tables. In: `BenchResult`. Out: Markdown; Rich of corruptions.
 
-By class, further figures, the worst groups, and spoiled faces. A table of which a result has no
-figure is left out: records of an older edgeface lack the later ones.
+By class, other attributes, further figures, the worst groups, and spoiled faces. A table of which a
+result has no figure is left out: records of an older edgeface lack the later ones.
 """
 
 from __future__ import annotations
@@ -16,30 +16,45 @@ from edgeface.bench.corruption import CORRUPTIONS, SETTINGS, STRENGTHS, Corrupte
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.slices import SliceFigure, SliceKind, SliceQuality
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
-from edgeface.report.tables import NOT_MEASURED, Figure, class_rows, escaped, markdown_table
+from edgeface.report.attribute_tables import attribute_markdown
+from edgeface.report.heads import (
+    AGE_MAE,
+    GENDER_ACCURACY,
+    MainFigure,
+    find_metric,
+    main_figures,
+    metrics_of,
+)
+from edgeface.report.tables import class_rows
+from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
+from edgeface.training_specs import AGE, GENDER
 from edgeface.types import Metric
 
 TOO_FEW = "too few"
+DECADE_ACCURACY = "decade_accuracy"
 _FURTHER = (
-    ("roc_auc", "ROC AUC"),
-    ("calibration_error", "calibration error %"),
-    ("rmse", "age RMSE years"),
-    ("r2", "age R²"),
-    ("within_5_years", "within 5 years %"),
+    (GENDER, "roc_auc", "ROC AUC"),
+    (GENDER, "calibration_error", "calibration error %"),
+    (AGE, "rmse", "age RMSE years"),
+    (AGE, "r2", "age R²"),
+    (AGE, "within_5_years", "within 5 years %"),
+    (AGE, DECADE_ACCURACY, "age decade right %"),
 )
-_PERCENT = ("accuracy", "calibration_error", "within_5_years")
+_LATER = (DECADE_ACCURACY,)  # results from before it was measured keep the columns they had
+_PERCENT = ("accuracy", "calibration_error", "within_5_years", DECADE_ACCURACY)
 _WORST_OF: tuple[SliceKind, ...] = ("age and gender", "race", "age, gender and race")
-_FIGURES = {"accuracy": "gender accuracy %", "mae": "age MAE years"}
+_SHORT = {GENDER_ACCURACY: "gender %", AGE_MAE: "MAE"}
 
 
 def quality_markdown(result: BenchResult) -> list[str]:
     """Write what is known beyond the main table, a Markdown text a table, without a last newline.
 
-    By class; further figures; MAE by decade; worst groups; spoiled faces.
+    By class; other attributes; further figures; MAE by decade; worst groups; spoiled faces.
     """
     measured = [entry for entry in result.entries if entry.quality is not None]
     tables = (
         _classes(result),
+        attribute_markdown(result),
         _further(measured),
         _decades(measured),
         _worst(result.entries),
@@ -57,18 +72,22 @@ def corruption_table(result: BenchResult) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    figures = _spoiled_figures(result.entries)
     table.add_column("model", overflow="fold")
     table.add_column("corruption", no_wrap=True)
+    lines = [_SHORT.get(figure, figure.heading) for figure in figures]
     for heading in ("clean", "1", "2", "3"):
-        table.add_column(f"gender %\nMAE, {heading}", justify="right", no_wrap=True)
+        table.add_column("\n".join(lines) + f", {heading}", justify="right")
     last = ""
     for entry in result.entries:
-        for kind, columns in _by_kind(entry.corruptions):
-            pairs = zip(columns["accuracy"], columns["mae"], strict=True)
+        for kind, columns in _by_kind(entry.corruptions, figures):
             table.add_row(
                 Text(f"{entry.name}\nn = {entry.corruptions[0].n:,}" if entry.name != last else ""),
                 Text(kind),
-                *(Text(f"{accuracy.value}\n{mae.value}") for accuracy, mae in pairs),
+                *(
+                    Text("\n".join(figure.value for figure in column))
+                    for column in zip(*columns.values(), strict=True)
+                ),
             )
             last = entry.name
     table.caption = Text("\n".join(_strengths()), style="default")
@@ -93,7 +112,7 @@ def _classes(result: BenchResult) -> str:
     rows = [
         [
             escaped(row.model),
-            row.class_name,
+            escaped(row.label),
             row.precision_pct.one_line(),
             row.recall_pct.one_line(),
             row.f1_pct.one_line(),
@@ -106,14 +125,19 @@ def _classes(result: BenchResult) -> str:
 
 
 def _further(entries: Sequence[BenchEntry]) -> str:
+    columns = [
+        each
+        for each in _FURTHER
+        if each[1] not in _LATER or any(_metric(entry, *each[:2]) for entry in entries)
+    ]
     rows = [
         [
             escaped(entry.name),
-            *(metric_figure(_metric(entry, name)).one_line() for name, _ in _FURTHER),
+            *(metric_figure(_metric(entry, task, name)).one_line() for task, name, _ in columns),
         ]
         for entry in entries
     ]
-    headings = ["model", *(f"{words} (95 %)" for _, words in _FURTHER)]
+    headings = ["model", *(f"{words} (95 %)" for _, _, words in columns)]
     return markdown_table(headings, rows) if rows else ""
 
 
@@ -121,14 +145,14 @@ def _decades(entries: Sequence[BenchEntry]) -> str:
     names = {
         metric.name: metric.n
         for entry in entries
-        for metric in _metrics(entry)
-        if metric.name.startswith("mae_")
+        for metric in metrics_of(entry)
+        if metric.task == AGE and metric.name.startswith("mae_")
     }
     if not names:
         return ""
     ordered = sorted(names, key=_first_year)
     rows = [
-        [escaped(entry.name), *(_decade(_metric(entry, name)) for name in ordered)]
+        [escaped(entry.name), *(_decade(_metric(entry, AGE, name)) for name in ordered)]
         for entry in entries
     ]
     headings = [
@@ -153,13 +177,13 @@ def _worst(entries: Sequence[BenchEntry]) -> str:
     rows = [
         [
             escaped(entry.name),
-            words,
-            *(_worst_of(entry.slices, kind, name) for kind in _WORST_OF),
-            str(_count_too_few(entry.slices, name)),
+            escaped(figure.heading),
+            *(_worst_of(entry.slices, kind, figure) for kind in _WORST_OF),
+            str(_count_too_few(entry.slices, figure)),
         ]
         for entry in entries
         if entry.slices
-        for name, words in _FIGURES.items()
+        for figure in main_figures(each for part in entry.slices for each in part.figures)
     ]
     if not rows:
         return ""
@@ -173,14 +197,13 @@ def _worst(entries: Sequence[BenchEntry]) -> str:
     return f"{note}\n\n{markdown_table(headings, rows, ('model', 'figure', *headings[2:-1]))}"
 
 
-def _worst_of(slices: Sequence[SliceQuality], kind: SliceKind, name: str) -> str:
-    sign = -1 if name == "accuracy" else 1
+def _worst_of(slices: Sequence[SliceQuality], kind: SliceKind, main: MainFigure) -> str:
     judged = [
-        (sign * figure.value, each.name, figure)
+        (main.sign * figure.value, each.name, figure)
         for each in slices
         if each.by == kind
         for figure in each.figures
-        if figure.name == name and not figure.is_too_few
+        if _is_of(figure, main) and not figure.is_too_few
     ]
     if not judged:
         return NOT_MEASURED
@@ -188,28 +211,33 @@ def _worst_of(slices: Sequence[SliceQuality], kind: SliceKind, name: str) -> str
     return f"{escaped(group)}: {metric_figure(figure).one_line()}, n = {figure.n:,}"
 
 
-def _count_too_few(slices: Sequence[SliceQuality], name: str) -> int:
+def _count_too_few(slices: Sequence[SliceQuality], main: MainFigure) -> int:
     return sum(
         figure.is_too_few
         for each in slices
         if each.by == "age, gender and race"
         for figure in each.figures
-        if figure.name == name
+        if _is_of(figure, main)
     )
 
 
+def _is_of(figure: SliceFigure, main: MainFigure) -> bool:
+    return (figure.task, figure.name) == (main.task, main.name)
+
+
 def _spoiled(entries: Sequence[BenchEntry]) -> str:
+    figures = _spoiled_figures(entries)
     rows = [
         [
             escaped(entry.name),
             kind,
-            words,
-            *(figure.one_line() for figure in columns[name]),
+            escaped(main.heading),
+            *(figure.one_line() for figure in columns[main]),
             f"{entry.corruptions[0].n:,}",
         ]
-        for name, words in _FIGURES.items()
+        for main in figures
         for entry in entries
-        for kind, columns in _by_kind(entry.corruptions)
+        for kind, columns in _by_kind(entry.corruptions, figures)
     ]
     if not rows:
         return ""
@@ -224,12 +252,18 @@ def _strengths() -> list[str]:
     return [f"Spoiled faces, the same for every model. Strengths: {listed}."]
 
 
+def _spoiled_figures(entries: Sequence[BenchEntry]) -> tuple[MainFigure, ...]:
+    return main_figures(
+        metric for entry in entries for each in entry.corruptions for metric in each.metrics
+    )
+
+
 def _by_kind(
-    corruptions: Sequence[CorruptedQuality],
-) -> Iterator[tuple[Corruption, dict[str, list[Figure]]]]:
+    corruptions: Sequence[CorruptedQuality], figures: Sequence[MainFigure]
+) -> Iterator[tuple[Corruption, dict[MainFigure, list[Figure]]]]:
     """Each kind of corruption with the figures of the clean faces and of the three strengths."""
-    found: dict[tuple[str, int, str], Metric] = {
-        (each.kind, each.strength, metric.name): metric
+    found: dict[tuple[str, int, str, str], Metric] = {
+        (each.kind, each.strength, metric.task, metric.name): metric
         for each in corruptions
         for metric in each.metrics
     }
@@ -240,15 +274,13 @@ def _by_kind(
             yield (
                 kind,
                 {
-                    name: [metric_figure(found.get((*place, name))) for place in places]
-                    for name in _FIGURES
+                    main: [
+                        metric_figure(found.get((*place, main.task, main.name))) for place in places
+                    ]
+                    for main in figures
                 },
             )
 
 
-def _metrics(entry: BenchEntry) -> tuple[Metric, ...]:
-    return () if entry.quality is None else entry.quality.metrics
-
-
-def _metric(entry: BenchEntry, name: str) -> Metric | None:
-    return next((metric for metric in _metrics(entry) if metric.name == name), None)
+def _metric(entry: BenchEntry, task: str, name: str) -> Metric | None:
+    return find_metric(metrics_of(entry), task, name)

@@ -1,8 +1,9 @@
 """The page of all benchmarks, `benchmarks/RESULTS.md`. In: result files. Out: Markdown.
 
-A section a file, the newest first, so that the device, the runtime, the threads, the data and the
-date stand with every figure. Results of unlike runs are not put into one table. The page depends on
-the files alone: the same files give the same bytes, which a test holds the committed page to.
+The published systems, then a section a file, the newest first, so that the device, the runtime, the
+threads, the data and the date stand with every figure. Results of unlike runs are not put into one
+table. The page depends on the files alone: the same files give the same bytes, which a test holds
+the committed page to.
 """
 
 from __future__ import annotations
@@ -16,19 +17,15 @@ import numpy as np
 
 from edgeface.bench.compression import Compression, compression_from_name
 from edgeface.bench.result import BenchEntry, BenchResult, read_result
+from edgeface.bench.systems import SystemRow
 from edgeface.errors import BenchmarkError
 from edgeface.records import write_bytes
 from edgeface.report.device_tables import device_markdown
 from edgeface.report.quality_tables import quality_markdown
-from edgeface.report.tables import (
-    NOT_MEASURED,
-    Figure,
-    bench_notes,
-    bench_rows,
-    escaped,
-    markdown_table,
-)
-from edgeface.report.tables import significant as significant
+from edgeface.report.systems_table import TITLE, systems_markdown
+from edgeface.report.tables import bench_notes, bench_rows
+from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
+from edgeface.report.text import significant as significant
 from edgeface.runtime.device_facts import DeviceInfo
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
@@ -68,17 +65,19 @@ def read_results(folder: Path) -> tuple[ResultFile, ...]:
     )
 
 
-def results_page(files: Sequence[ResultFile], page: Path) -> str:
+def results_page(files: Sequence[ResultFile], page: Path, systems: Sequence[SystemRow] = ()) -> str:
     """Write the page as Markdown, ending in a newline.
 
     Args:
         files: in the order to show them.
         page: where it will stand, for the links to the files.
+        systems: published systems with what was measured here; none for no such section.
     """
     parts = [
         "# Results",
         "Made from the result files by `edgeface report`; do not edit. The newest run comes first. "
         f"{_targets(files)} What was not measured reads “{NOT_MEASURED}”.",
+        *([f"## {TITLE}", systems_markdown(systems)] if systems else []),
         *(_section(each, page) for each in files),
     ]
     if not files:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from edgeface.report.tables import escaped, markdown_table
+from edgeface.report.text import escaped, markdown_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """A benchmark as tables. In: `BenchResult`. Out: Rich tables, or Markdown with the same numbers.
 
 Both forms are laid out from `bench_rows` and `class_rows`, which hold the formatted figures; a
-form only decides where they stand. The terminal form stacks figures to fit 100 columns.
+form only decides where they stand. The terminal form stacks figures to fit 100 columns. Gender and
+age have columns; what else a model tells has a table of its own (`attribute_tables`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from rich import box
@@ -14,35 +14,26 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.report.attribute_tables import attribute_markdown, ordered_entries
+from edgeface.report.heads import (
+    AGE_MAE,
+    GENDER_ACCURACY,
+    ClassHead,
+    MainFigure,
+    class_heads,
+    find_metric,
+    in_words,
+    metrics_of,
+)
+from edgeface.report.text import NOT_MEASURED as NOT_MEASURED
+from edgeface.report.text import Figure as Figure
+from edgeface.report.text import escaped as escaped
+from edgeface.report.text import markdown_table as markdown_table
+from edgeface.report.text import significant as significant
 from edgeface.runtime.device_facts import DeviceInfo
-from edgeface.types import GENDER_CLASSES, Metric
+from edgeface.training_specs import GENDER
 
-NOT_MEASURED = "not measured"
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One figure in print.
-
-    Attributes:
-        value: without unit; "not measured" where there is none.
-        interval: its 95 % interval, "low–high"; empty where there is none.
-        images: "n = …" where it is of fewer images than the model's n, because labels are missing.
-    """
-
-    value: str
-    interval: str = ""
-    images: str = ""
-
-    def one_line(self) -> str:
-        """Value, interval and images side by side."""
-        details = "; ".join(filter(None, (self.interval, self.images)))
-        return f"{self.value} ({details})" if details else self.value
-
-    def stacked(self) -> str:
-        """Value above interval above images."""
-        return "\n".join(filter(None, (self.value, self.interval, self.images)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +75,8 @@ class ClassRow:
 
     Attributes:
         model: name of the artifact.
-        class_name: "female" or "male".
+        head: that tells it, e.g. "gender"; empty for a model without heads of classes.
+        class_name: e.g. "female"; empty where the head is.
         precision_pct: with interval.
         recall_pct: with interval.
         f1_pct: with interval.
@@ -93,6 +85,7 @@ class ClassRow:
     """
 
     model: str
+    head: str
     class_name: str
     precision_pct: Figure
     recall_pct: Figure
@@ -100,30 +93,40 @@ class ClassRow:
     age_rmse_years: Figure
     n: str
 
+    @property
+    def label(self) -> str:
+        """The class, with its head where that is not gender."""
+        if self.head in ("", GENDER):
+            return self.class_name
+        return f"{in_words(self.head)}: {self.class_name}"
+
 
 def bench_rows(result: BenchResult) -> list[BenchRow]:
     """Format the main figures, a row a model, the baseline last; none of an invalid result."""
-    return [_bench_row(entry, result) for entry in _in_order(result)]
+    return [_bench_row(entry, result) for entry in ordered_entries(result)]
 
 
 def class_rows(result: BenchResult) -> list[ClassRow]:
     """Format precision, recall and F1 of each class and RMSE; models without quality have none.
 
-    An invalid result has none either.
+    A model that tells no classes has one row, for its RMSE. An invalid result has none.
     """
+    none = ClassHead(task="", classes=("",))
     return [
         ClassRow(
             model=entry.name,
+            head=head.task,
             class_name=name,
-            precision_pct=_figure(entry, f"precision_{name}"),
-            recall_pct=_figure(entry, f"recall_{name}"),
-            f1_pct=_figure(entry, f"f1_{name}"),
-            age_rmse_years=_figure(entry, "rmse"),
+            precision_pct=_figure(entry, head.task, f"precision_{name}"),
+            recall_pct=_figure(entry, head.task, f"recall_{name}"),
+            f1_pct=_figure(entry, head.task, f"f1_{name}"),
+            age_rmse_years=_figure(entry, AGE_MAE.task, "rmse"),
             n=_images(entry),
         )
-        for entry in _in_order(result)
+        for entry in ordered_entries(result)
         if entry.quality is not None
-        for name in reversed(GENDER_CLASSES)
+        for head in class_heads(metrics_of(entry)) or (none,)
+        for name in head.shown
     ]
 
 
@@ -159,7 +162,7 @@ def class_table(result: BenchResult) -> Table:
     """Lay the second table out for a terminal of 100 columns."""
     table = _table("Per class" + (" on drawn faces" if _is_drawn(result) else ""))
     table.add_column("model", overflow="fold")
-    table.add_column("class", no_wrap=True)
+    table.add_column("class", overflow="fold")
     for heading in ("precision\n%", "recall\n%", "F1\n%", "age RMSE\nyears"):
         table.add_column(heading, justify="right", no_wrap=True)
     last = ""
@@ -169,7 +172,7 @@ def class_table(result: BenchResult) -> Table:
         _add_row(
             table,
             f"{row.model}\nn = {row.n}" if is_first else "",
-            row.class_name,
+            row.label,
             row.precision_pct.stacked(),
             row.recall_pct.stacked(),
             row.f1_pct.stacked(),
@@ -202,7 +205,7 @@ def bench_markdown(result: BenchResult) -> str:
     classes = [
         [
             escaped(row.model),
-            row.class_name,
+            escaped(row.label),
             row.precision_pct.one_line(),
             row.recall_pct.one_line(),
             row.f1_pct.one_line(),
@@ -218,6 +221,7 @@ def bench_markdown(result: BenchResult) -> str:
     if classes:
         headings = ["model", "class", "precision %", "recall %", "F1 %", "age RMSE years", "n"]
         parts.append(markdown_table(headings, classes))
+    parts += filter(None, (attribute_markdown(result),))
     parts.append("\n".join(f"- {escaped(note)}" for note in bench_notes(result)))
     return "\n\n".join(parts) + "\n"
 
@@ -253,12 +257,6 @@ def bench_notes(result: BenchResult) -> tuple[str, ...]:
     return tuple(note for note in notes if note)
 
 
-def _in_order(result: BenchResult) -> list[BenchEntry]:
-    if result.invalid_reasons:
-        return []
-    return sorted(result.entries, key=lambda entry: entry.name == result.baseline)
-
-
 def _bench_row(entry: BenchEntry, result: BenchResult) -> BenchRow:
     latency, memory = entry.latency, entry.memory
     baseline = next((each for each in result.entries if each.name == result.baseline), None)
@@ -276,14 +274,18 @@ def _bench_row(entry: BenchEntry, result: BenchResult) -> BenchRow:
         fps=NOT_MEASURED if latency is None else significant(latency.fps),
         memory_mb=NOT_MEASURED if memory is None else significant(memory.peak_rss_bytes / _MB),
         speedup=speedup,
-        gender_accuracy_pct=_figure(entry, "accuracy"),
-        age_mae_years=_figure(entry, "mae"),
+        gender_accuracy_pct=_main(entry, GENDER_ACCURACY),
+        age_mae_years=_main(entry, AGE_MAE),
         n=_images(entry),
     )
 
 
-def _figure(entry: BenchEntry, name: str) -> Figure:
-    metric = _metric(entry, name)
+def _main(entry: BenchEntry, figure: MainFigure) -> Figure:
+    return _figure(entry, figure.task, figure.name)
+
+
+def _figure(entry: BenchEntry, task: str, name: str) -> Figure:
+    metric = find_metric(metrics_of(entry), task, name)
     if metric is None:
         return Figure(value=NOT_MEASURED)
     scale, digits = (100, 1) if metric.unit == "ratio" else (1, 2)
@@ -295,21 +297,8 @@ def _figure(entry: BenchEntry, name: str) -> Figure:
     return Figure(value=value, interval=f"{low}–{high}", images=images)
 
 
-def _metric(entry: BenchEntry, name: str) -> Metric | None:
-    metrics = () if entry.quality is None else entry.quality.metrics
-    return next((metric for metric in metrics if metric.name == name), None)
-
-
 def _images(entry: BenchEntry) -> str:
     return NOT_MEASURED if entry.quality is None else f"{entry.quality.n:,}"
-
-
-def significant(value: float) -> str:
-    """About three significant digits, at most three decimals, never an exponent."""
-    for limit, digits in ((0.995, 3), (9.995, 2), (99.95, 1)):
-        if value < limit:
-            return f"{value:.{digits}f}"
-    return f"{value:,.0f}"
 
 
 def _device(device: DeviceInfo) -> str:
@@ -380,18 +369,3 @@ def _add_row(table: Table, *cells: str) -> None:
     texts = (short.get(cell, cell).replace(NOT_MEASURED, "not\nmeasured") for cell in cells)
     # Text, because a name with [brackets] would be read as markup
     table.add_row(*(Text(text.rstrip("\n")) for text in texts))
-
-
-def markdown_table(
-    headings: list[str], rows: list[list[str]], text_headings: Collection[str] = ("model", "class")
-) -> str:
-    """Write a Markdown table; columns other than `text_headings` are set flush right."""
-    rule = ["---" if heading in text_headings else "---:" for heading in headings]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
-
-
-def escaped(text: str) -> str:
-    """Escape what Markdown would read as markup."""
-    for character in "\\|*<>[]`":
-        text = text.replace(character, f"\\{character}")
-    return text

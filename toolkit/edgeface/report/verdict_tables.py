@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
 from rich.table import Table
@@ -16,11 +17,11 @@ from rich.text import Text
 from edgeface.bench.verdict import Comparison, Estimate, TaskComparison
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
 from edgeface.data.adapters.paths import printable
-from edgeface.report.tables import Figure, escaped, markdown_table
+from edgeface.report.heads import MainFigure
+from edgeface.report.text import Figure, escaped, markdown_table
 
 NOT_JUDGED = "not judged"
 _STYLES = {"better": "green", "not worse": "green", "worse": "bold red", "undecided": "yellow"}
-_FIGURES = {"age": "age MAE, years", "gender": "gender accuracy, %"}
 _WORST = "worst"
 _TEXT_HEADINGS = ("model", "against", "figure", "verdict", "worst slice", "its verdict", "slice")
 
@@ -88,7 +89,7 @@ def slice_rows(comparison: Comparison) -> list[SliceRow]:
     """Format the slices of one model, a row a task and slice."""
     return [
         SliceRow(
-            figure=_FIGURES[task.task],
+            figure=_figure(task),
             name=printable(each.name),
             is_worst=each is task.worst,
             reference=_level(each.estimate.reference, task),
@@ -161,7 +162,7 @@ def verdict_markdown(comparisons: Sequence[Comparison]) -> str:
         [
             escaped(row.model),
             escaped(row.against),
-            row.figure,
+            escaped(row.figure),
             row.reference,
             row.candidate,
             row.difference.one_line(),
@@ -182,7 +183,7 @@ def slice_markdown(comparison: Comparison) -> str:
     headings = ["figure", "slice", "reference", "candidate", "difference (interval)", "verdict"]
     rows = [
         [
-            row.figure,
+            escaped(row.figure),
             escaped(row.name) + (f" ({_WORST})" if row.is_worst else ""),
             row.reference,
             row.candidate,
@@ -220,7 +221,7 @@ def _verdict_row(comparison: Comparison, task: TaskComparison) -> VerdictRow:
     return VerdictRow(
         model=printable(comparison.candidate),
         against=printable(comparison.reference),
-        figure=_FIGURES[task.task],
+        figure=_figure(task),
         reference=_level(task.overall.reference, task),
         candidate=_level(task.overall.candidate, task),
         difference=_difference(task.overall, task),
@@ -230,6 +231,11 @@ def _verdict_row(comparison: Comparison, task: TaskComparison) -> VerdictRow:
         worst_difference=Figure(value="") if worst is None else _difference(worst.estimate, task),
         worst_verdict=(worst.estimate.verdict if worst is not None else None) or "",
     )
+
+
+def _figure(task: TaskComparison) -> str:
+    name: Literal["accuracy", "mae"] = "mae" if task.unit == "years" else "accuracy"
+    return printable(MainFigure(task=task.task, name=name).label)
 
 
 def _level(value: float, task: TaskComparison) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from edgeface.errors import ArtifactError
 from edgeface.records import RecordError, from_mapping
+from edgeface.runtime.decode import output_units
 from edgeface.runtime.interpreter import LoadedModel, check_identifier, one_line
 from edgeface.types import SIDECAR_SCHEMA_VERSION, Contract, HeadSpec, Sidecar, TensorSpec
 
@@ -173,18 +174,31 @@ def _head_problems(head: HeadSpec, tensor: Optional[TensorSpec]) -> Iterator[str
     if tensor is None:
         yield f"no output tensor {head.tensor!r}"
         return
-    values = len(head.bins) if head.kind == "expectation" else 1
-    if tensor.shape != (1, values):
-        yield f"tensor {tensor.name} has shape {list(tensor.shape)}, expected {[1, values]}"
-    if head.kind == "binary" and len(set(head.classes)) != 2:
-        yield f"classes: found {list(head.classes)}, expected two different names"
-    if head.kind == "expectation" and not head.bins:
+    units = output_units(head)
+    if tensor.shape != (1, units):
+        yield f"tensor {tensor.name} has shape {list(tensor.shape)}, expected {[1, units]}"
+    yield from _class_problems(head)
+    if head.kind in ("expectation", "decades") and not head.bins:
         yield "bins: found none, expected one value an output"
     if not all(math.isfinite(value) for value in head.bins):
         yield "bins: found one that is not finite"
 
 
+def _class_problems(head: HeadSpec) -> Iterator[str]:
+    found = f"classes: found {list(head.classes)}, expected"
+    if head.kind == "binary" and (len(head.classes), len(set(head.classes))) != (2, 2):
+        yield f"{found} two different names"
+    if head.kind == "classes" and len(head.classes) < 2:
+        yield f"{found} one name an output, two or more"
+    # probabilities are printed by the classes' names
+    if head.kind == "classes" and len(set(head.classes)) < len(head.classes):
+        yield f"{found} every name once"
+
+
 def _keys(head: HeadSpec) -> Tuple[str, ...]:
+    """Name what `predict.describe_face` gives for a head."""
+    if head.kind == "classes":
+        return head.name, f"p_{head.name}"
     if head.kind == "binary" and len(head.classes) == 2:
         return head.name, f"p_{head.classes[1]}"
     return (head.name,)

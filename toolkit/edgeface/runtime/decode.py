@@ -1,7 +1,7 @@
 """Raw output tensors to attribute values.
 
 In: raw tensors with a batch, in the order of the contract's outputs. Out: one value a sample and
-head. Does not name classes or round (`predict.describe_face` does). Float64 inside.
+head, or one a class. Does not name classes or round (`predict.describe_face` does). Float64 inside.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from edgeface.errors import ArtifactError
 from edgeface.runtime.affine import dequantize
 from edgeface.types import Contract, HeadSpec
 
+BINARY_THRESHOLD = 0.5  # Source: the two errors cost the same, so the likelier class is named
+
 
 def decode(raw: Sequence[NDArray[Any]], contract: Contract) -> Dict[str, NDArray[np.float64]]:
     """Turn raw outputs into what they say about each sample.
@@ -24,8 +26,9 @@ def decode(raw: Sequence[NDArray[Any]], contract: Contract) -> Dict[str, NDArray
         contract: with the scales of the tensors and the kinds of the heads.
 
     Returns:
-        Head name to float64 [B]: "binary" the probability of `classes[1]`, 0 to 1; "expectation"
-        and "regression" a value in the head's unit, the first within the range of its bins.
+        Head name to float64 [B]: "binary" the probability of `classes[1]`, 0 to 1; "expectation",
+        "decades" and "regression" a value in the head's unit, the first two within the range of
+        their bins. "classes": float64 [B, K], probabilities that add up to 1.
 
     Raises:
         ArtifactError: number, shape or dtype of the arrays are not the contract's, or a value is
@@ -57,6 +60,19 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(logits >= 0, 1.0, small) / (1.0 + small)
 
 
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of what excludes each other.
+
+    Args:
+        logits: finite, [B, K].
+
+    Returns:
+        [B, K], 0 to 1, rows add up to 1. The maximum is subtracted so that exp does not overflow.
+    """
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
 def expectation(logits: NDArray[np.float64], bins: Sequence[float]) -> NDArray[np.float64]:
     """Softmax over the bins, then their weighted mean.
 
@@ -69,20 +85,44 @@ def expectation(logits: NDArray[np.float64], bins: Sequence[float]) -> NDArray[n
 
     Source:
         Rothe, Timofte, Van Gool 2018, Deep Expectation of Real and Apparent Age from a Single
-        Image, equation 1. The maximum is subtracted so that exp does not overflow.
+        Image, equation 1.
     """
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    weights /= weights.sum(axis=-1, keepdims=True)
-    return np.asarray(weights @ np.asarray(bins, dtype=np.float64))
+    return np.asarray(softmax(logits) @ np.asarray(bins, dtype=np.float64))
+
+
+def class_numbers(values: NDArray[np.float64], head: HeadSpec) -> NDArray[np.int64]:
+    """Name the likelier or likeliest class.
+
+    Args:
+        values: as `decode` gives them, [B] of a binary head or [B, K].
+        head: of classes.
+
+    Returns:
+        int64 [B]. Class 1 of two from 0.5 on; the first of classes that are equally likely.
+    """
+    if head.kind == "binary":
+        return (values >= BINARY_THRESHOLD).astype(np.int64)
+    return np.asarray(values.argmax(axis=-1), np.int64)
+
+
+def output_units(head: HeadSpec) -> int:
+    """Count the values of a head's output tensor for one face."""
+    if head.kind == "classes":
+        return len(head.classes)
+    return len(head.bins) if head.kind in ("expectation", "decades") else 1
 
 
 def _decode_head(values: NDArray[np.float64], head: HeadSpec) -> NDArray[np.float64]:
-    width = len(head.bins) if head.kind == "expectation" else 1
+    width = output_units(head)
     if values.ndim < 1 or values.size != len(values) * width:
         raise ArtifactError(
             f"head {head.name}: found values of shape {list(values.shape)}, expected [B, {width}]"
         )
     logits = values.reshape(len(values), width)
+    if head.kind == "classes":
+        return softmax(logits)
     if head.kind == "expectation":
         return expectation(logits, head.bins)
+    if head.kind == "decades":
+        return np.asarray(np.take(head.bins, logits.argmax(axis=-1)), np.float64)
     return sigmoid(logits[:, 0]) if head.kind == "binary" else logits[:, 0]

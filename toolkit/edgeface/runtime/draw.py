@@ -6,7 +6,7 @@ an encoded one. Writes no file and shows no window.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, List, Mapping, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeface.errors import DataError
 from edgeface.runtime.crop import Box
-from edgeface.types import Contract
+from edgeface.types import Contract, HeadSpec
 
 DRAWN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """File names that `encode` knows a format for."""
@@ -27,6 +27,7 @@ _TEXT_PX = (
     11.0,
     60.0,
 )  # smallest and largest. Chosen: read on a small screen, not all of a large one
+_ROW_LETTERS = 20  # of a row of words. Chosen: "female, 31 years" fits, and "happy 83 %" goes below
 _FONT_PX = (
     21.0  # height of a capital letter of the font at scale 1. Source: OpenCV's Hershey tables
 )
@@ -50,27 +51,39 @@ def annotate(
     # the largest face last, so that its text is not covered
     for face in reversed(faces):
         box = whole if face["box"] is None else tuple(face["box"])
-        _draw_one(drawn, box, caption(face, contract), framed=face["box"] is not None)
+        _draw_one(drawn, box, caption_rows(face, contract), framed=face["box"] is not None)
     return drawn
 
 
-def caption(face: Mapping[str, Any], contract: Contract) -> str:
-    """Say what a model says of a face in a few words, e.g. "31 years, female".
+def caption_rows(face: Mapping[str, Any], contract: Contract) -> Tuple[str, ...]:
+    """Say what a model says of a face in a few words, e.g. "31 years, female", "happy 83 %".
 
     Args:
         face: from `predict.describe_face`.
         contract: of the model.
+
+    Returns:
+        Rows, of as many heads each as fit; one that is too long for a row has one for itself.
     """
-    words = []
+    rows: List[str] = []
     for head in contract.heads:
-        value = face[head.name]
-        if head.kind == "binary":
-            words.append(str(value))
-        elif head.unit == "years":
-            words.append(f"{value:.0f} years")
+        words = _words(face, head)
+        if rows and len(rows[-1]) + len(", ") + len(words) <= _ROW_LETTERS:
+            rows[-1] += f", {words}"
         else:
-            words.append(f"{head.name} {value:g} {head.unit}".rstrip())
-    return ", ".join(words)
+            rows.append(words)
+    return tuple(rows)
+
+
+def _words(face: Mapping[str, Any], head: HeadSpec) -> str:
+    value = face[head.name]
+    if head.kind == "classes":
+        return f"{value} {100 * face[f'p_{head.name}'][value]:.0f} %"
+    if head.kind == "binary":
+        return str(value)
+    if head.unit == "years":
+        return f"{value:.0f} years"
+    return f"{head.name} {value:g} {head.unit}".rstrip()
 
 
 def encode(rgb: NDArray[np.uint8], suffix: str, where: str) -> bytes:
@@ -95,7 +108,7 @@ def encode(rgb: NDArray[np.uint8], suffix: str, where: str) -> bytes:
     return content.tobytes()
 
 
-def _draw_one(drawn: NDArray[np.uint8], box: Box, text: str, *, framed: bool) -> None:
+def _draw_one(drawn: NDArray[np.uint8], box: Box, rows: Sequence[str], *, framed: bool) -> None:
     height, width = drawn.shape[:2]
     x, y, box_width, box_height = box
     letter_px = min(max(_TEXT_RATIO * box_width, _TEXT_PX[0]), _TEXT_PX[1])
@@ -104,15 +117,16 @@ def _draw_one(drawn: NDArray[np.uint8], box: Box, text: str, *, framed: bool) ->
         corner, opposite = (x, y), (x + box_width - 1, y + box_height - 1)
         cv2.rectangle(drawn, corner, opposite, _GREEN, line_px + 1)
     scale = letter_px / _FONT_PX
-    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, line_px)
-    pad = line_px + 2
-    left, top = _label_corner(
-        (x, y), (text_width + 2 * pad, text_height + below + 2 * pad), (width, height)
-    )
-    right, bottom = left + text_width + 2 * pad, top + text_height + below + 2 * pad
-    cv2.rectangle(drawn, (left, top), (right, bottom), _GREEN, cv2.FILLED)
-    at = (left + pad, top + pad + text_height)
-    cv2.putText(drawn, text, at, _FONT, scale, _WHITE, line_px, cv2.LINE_AA)
+    sizes = [cv2.getTextSize(row, _FONT, scale, line_px) for row in rows]
+    (_, text_height), below = sizes[0]  # of the font, the same for all texts
+    row_px, pad = text_height + below, line_px + 2
+    label = max(size[0] for size, _ in sizes) + 2 * pad, len(rows) * row_px + 2 * pad
+    left, top = _label_corner((x, y), label, (width, height))
+    opposite = (left + label[0], top + label[1])
+    cv2.rectangle(drawn, (left, top), opposite, _GREEN, cv2.FILLED)
+    for i, row in enumerate(rows):
+        at = (left + pad, top + pad + i * row_px + text_height)
+        cv2.putText(drawn, row, at, _FONT, scale, _WHITE, line_px, cv2.LINE_AA)
 
 
 def _label_corner(

@@ -17,12 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.errors import DataError, DeviceError
+from edgeface.runtime.averages import Averages
 from edgeface.runtime.capture import Frame, FrameCounts
 from edgeface.runtime.crop import crop
 from edgeface.runtime.detect import Detector
 from edgeface.runtime.overlay import draw_live
 from edgeface.runtime.predict import Predictor, describe_face, predict_faces
-from edgeface.runtime.stage_times import KEPT_SAMPLES, FpsMeter, StageSummary, StageTimes
+from edgeface.runtime.stage_times import (
+    KEPT_SAMPLES,
+    FpsMeter,
+    FpsSample,
+    StageSummary,
+    StageTimes,
+)
 from edgeface.runtime.track import Tracks, associate, detections, follow, look
 
 DETECT_EVERY = 10
@@ -68,16 +75,23 @@ class LivePlan:
         detect_every: frames from one detection to the next, 1 or more.
         seconds: end after so long; None: with the source.
         min_face_px: side of the smallest face of interest, 1 or more.
+        average_frames: of a face whose answers are averaged (`averages`), 1 or more; 1: each frame
+            is described by itself, as `predict` would.
+        draw_graph: whether the frames shown have a graph of the frame rate.
     """
 
     detect_every: int
     seconds: Optional[float]
     min_face_px: int
+    average_frames: int = 1
+    draw_graph: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would never end or never look."""
         if self.detect_every < 1:
             raise ValueError(f"detect_every: found {self.detect_every}, expected 1 or more")
+        if self.average_frames < 1:
+            raise ValueError(f"average_frames: found {self.average_frames}, expected 1 or more")
         if self.min_face_px < 1:
             raise ValueError(f"min_face_px: found {self.min_face_px}, expected 1 or more")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
@@ -100,6 +114,7 @@ class LiveResult:
         detections: frames that the detector saw.
         wall_s: from the first frame's arrival to the last one's end.
         fps: processed frames in that time; None if it is 0.
+        fps_samples: the frame rate as it went, a sample a frame, from the first frame's arrival on.
         delay_p50_ms: median of the time from a frame's arrival to its end; None without frames.
         stages: what each stage cost; their shares are of `wall_s`.
     """
@@ -115,6 +130,7 @@ class LiveResult:
     detections: int
     wall_s: float
     fps: Optional[float]
+    fps_samples: Tuple[FpsSample, ...]
     delay_p50_ms: Optional[float]
     stages: Tuple[StageSummary, ...]
 
@@ -162,6 +178,7 @@ def run_live(
     clock = times.clock
     deadline_s = math.inf if plan.seconds is None else clock.now_s() + plan.seconds
     tally, sight, meter = _Tally(), Sight(), FpsMeter()
+    averages = Averages(predictor.contract.heads, plan.average_frames)
     error = ""
     while True:
         asked_s = clock.now_s()
@@ -177,15 +194,16 @@ def run_live(
             times.add("wait", clock.now_s() - asked_s)
         tally.begin(frame, clock.now_s())
         sight = see(frame.rgb, sight, detector, plan, times)
-        faces = _describe(frame.rgb, sight.tracks, predictor, times)
-        wanted = _show(frame, faces, predictor, meter, sinks, times)
-        meter.add(clock.now_s())
+        faces = _describe(frame.rgb, sight.tracks, predictor, averages, times)
+        rates = meter.recent if plan.draw_graph else ()
+        wanted = _show(frame, faces, predictor, rates, sinks, times)
+        meter.add(clock.now_s() - tally.first_s)
         tally.end(frame, clock.now_s(), len(faces), detected=sight.since_detection == 0)
         if not wanted:
             ended_by = "window closed"
             break
     assert ended_by is not None  # else there was a frame
-    return tally.result(feed.counts(), times, ended_by, error)
+    return tally.result(feed.counts(), times, meter.samples, (ended_by, error))
 
 
 def see(
@@ -225,13 +243,18 @@ def _next_frame(
 
 
 def _describe(
-    rgb: NDArray[np.uint8], tracks: Tracks, predictor: Predictor, times: StageTimes
+    rgb: NDArray[np.uint8],
+    tracks: Tracks,
+    predictor: Predictor,
+    averages: Averages,
+    times: StageTimes,
 ) -> List[Dict[str, Any]]:
     seen = detections(tracks)
     if not seen:
         return []
     with times.measure("predict"):
-        values = predict_faces(predictor, [crop(rgb, face.crop) for face in seen])
+        of_frame = predict_faces(predictor, [crop(rgb, face.crop) for face in seen])
+        values = averages.add([face.number for face in tracks.faces], of_frame)
         contract = predictor.contract
         return [describe_face(values, contract, i, face.box) for i, face in enumerate(seen)]
 
@@ -240,14 +263,14 @@ def _show(
     frame: Frame,
     faces: Sequence[Dict[str, Any]],
     predictor: Predictor,
-    meter: FpsMeter,
+    fps: Sequence[FpsSample],
     sinks: Sequence[Sink],
     times: StageTimes,
 ) -> bool:
     if not sinks:
         return True
     with times.measure("overlay"):
-        drawn = draw_live(frame.rgb, faces, predictor.contract, meter.history)
+        drawn = draw_live(frame.rgb, faces, predictor.contract, fps)
     wanted = True
     for sink in sinks:  # each gets the last frame too
         with times.measure(sink.stage):
@@ -262,12 +285,12 @@ class _Tally:
         self.processed = 0
         self._faces = self._detections = 0
         self._size = (0, 0)
-        self._first_s = self._last_s = 0.0
+        self.first_s = self._last_s = 0.0
         self._delays_s: Deque[float] = deque(maxlen=KEPT_SAMPLES)
 
     def begin(self, frame: Frame, now_s: float) -> None:
         if not self.processed:
-            self._first_s = now_s
+            self.first_s = now_s
             self._size = (frame.rgb.shape[1], frame.rgb.shape[0])
 
     def end(self, frame: Frame, now_s: float, faces: int, *, detected: bool) -> None:
@@ -278,9 +301,14 @@ class _Tally:
         self._delays_s.append(now_s - frame.captured_s)
 
     def result(
-        self, counts: FrameCounts, times: StageTimes, ended_by: EndedBy, error: str
+        self,
+        counts: FrameCounts,
+        times: StageTimes,
+        fps_samples: Tuple[FpsSample, ...],
+        ended: Tuple[EndedBy, str],
     ) -> LiveResult:
-        wall_s = self._last_s - self._first_s
+        ended_by, error = ended
+        wall_s = self._last_s - self.first_s
         delays_s = self._delays_s
         return LiveResult(
             ended_by=ended_by,
@@ -294,6 +322,7 @@ class _Tally:
             detections=self._detections,
             wall_s=wall_s,
             fps=self.processed / wall_s if wall_s > 0 else None,
+            fps_samples=fps_samples,
             delay_p50_ms=float(np.median(delays_s)) * 1e3 if delays_s else None,
             stages=times.summarise(wall_s),
         )

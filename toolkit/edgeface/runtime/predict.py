@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeface.runtime.artifact import Artifact, check_contract
 from edgeface.runtime.crop import crop
-from edgeface.runtime.decode import decode
+from edgeface.runtime.decode import class_numbers, decode
 from edgeface.runtime.detect import Detector
 from edgeface.runtime.interpreter import LoadedModel, open_model, run
 from edgeface.runtime.preprocess import to_input
@@ -92,7 +92,7 @@ def predict_faces(predictor: Predictor, images: Images) -> Dict[str, NDArray[np.
         images: RGB crops, one face each, of any size.
 
     Returns:
-        Head name to float64 [N], as `decode` gives it.
+        By head name, as `decode` gives them.
 
     Raises:
         DataError: an image is not uint8 [H, W, 3].
@@ -143,15 +143,23 @@ def describe_face(
     Returns:
         "box", then for each head its name with a value, years rounded to 0.1 and others to four
         decimals; for a binary head its name with the likelier class (`classes[1]` from 0.5 on),
-        and "p_<classes[1]>" with the probability, rounded to four decimals.
+        and "p_<classes[1]>" with the probability, rounded to four decimals; for a head of classes
+        its name with the likeliest, and "p_<name>" with the probability of each by its name.
     """
     face: Dict[str, Any] = {"box": None if box is None else [int(edge) for edge in box]}
     for head in contract.heads:
-        value = float(values[head.name][i])
+        of_face = values[head.name][i]
+        if head.has_classes:
+            (number,) = class_numbers(of_face[None], head)
+            face[head.name] = head.classes[number]
         if head.kind == "binary":
-            face[head.name] = head.classes[int(value >= 0.5)]
-            face[f"p_{head.classes[1]}"] = round(value, OTHER_DECIMALS)
+            face[f"p_{head.classes[1]}"] = round(float(of_face), OTHER_DECIMALS)
+        elif head.kind == "classes":
+            face[f"p_{head.name}"] = {
+                name: round(float(of_class), OTHER_DECIMALS)
+                for name, of_class in zip(head.classes, of_face)
+            }
         else:
             decimals = YEARS_DECIMALS if head.unit == "years" else OTHER_DECIMALS
-            face[head.name] = round(value, decimals)
+            face[head.name] = round(float(of_face), decimals)
     return face

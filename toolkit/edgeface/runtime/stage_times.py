@@ -1,7 +1,8 @@
 """Measures where the time of a frame goes.
 
 In: a clock, and the stages as they happen. Out: a summary a stage: how often, how long, what frame
-rate it would reach alone. Prints nothing. Says nothing of the model alone: `bench` measures that.
+rate it would reach alone; and the frame rate as it went. Prints nothing. Says nothing of the model
+alone: `bench` measures that.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ FPS_FRAMES = 30
 """Frames that the current FPS is a mean of. Chosen: a second of a usual camera, so that the frames
 with a detection among them do not make the figure jump."""
 
-FPS_HISTORY = 120
-"""Values kept for the graph, one a frame. Chosen: four seconds of a usual camera."""
+GRAPH_S = 10.0
+"""What the graph of the frame rate shows, until now. Chosen: long enough for a change of the scene
+to be seen, and 1.9 frames of 30 FPS for each of the graph's columns of pixels."""
 
 
 class Clock(Protocol):
@@ -117,25 +119,52 @@ class StageTimes:
             )
 
 
+@dataclass(frozen=True)
+class FpsSample:
+    """The frame rate at one moment.
+
+    Attributes:
+        at_s: when a frame was done, in seconds since the meter's moment 0.
+        fps: frames a second, end to end, of the last `FPS_FRAMES` until then.
+    """
+
+    at_s: float
+    fps: float
+
+
 class FpsMeter:
-    """Tells the frame rate of the last frames."""
+    """Tells the frame rate of the last frames, whatever becomes of their time."""
 
     def __init__(self) -> None:
         """Begin with no frame."""
         self._done_s: Deque[float] = deque(maxlen=FPS_FRAMES + 1)
-        self._history: Deque[float] = deque(maxlen=FPS_HISTORY)
+        self._samples: Deque[FpsSample] = deque(maxlen=KEPT_SAMPLES)
+        self._recent: Deque[FpsSample] = deque(maxlen=KEPT_SAMPLES)
 
     def add(self, now_s: float) -> None:
-        """Count a frame that is done."""
+        """Count a frame that is done, at a moment that never goes back."""
         self._done_s.append(now_s)
         span_s = now_s - self._done_s[0]
-        if span_s > 0:
-            self._history.append((len(self._done_s) - 1) / span_s)
+        if span_s <= 0:
+            return
+        sample = FpsSample(at_s=now_s, fps=(len(self._done_s) - 1) / span_s)
+        self._samples.append(sample)
+        self._recent.append(sample)
+        while now_s - self._recent[0].at_s > GRAPH_S:
+            self._recent.popleft()
 
     @property
-    def history(self) -> Tuple[float, ...]:
-        """FPS after each of the last `FPS_HISTORY` frames, the newest last."""
-        return tuple(self._history)
+    def recent(self) -> Tuple[FpsSample, ...]:
+        """One sample a frame of the last `GRAPH_S`, the newest last."""
+        return tuple(self._recent)
+
+    @property
+    def samples(self) -> Tuple[FpsSample, ...]:
+        """One sample a frame of the last `KEPT_SAMPLES`, the newest last.
+
+        A frame has none if no time has passed since the first; the first itself never has one.
+        """
+        return tuple(self._samples)
 
 
 def _summary(

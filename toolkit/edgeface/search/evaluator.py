@@ -39,6 +39,7 @@ from edgeface.search.timing import Timer
 from edgeface.search.training import Trained, Trainer, World
 from edgeface.stages import pruned_in_words
 from edgeface.stages_weights import calibration_of, plan_of
+from edgeface.training_specs import AGE, GENDER
 from edgeface.types import Quality, SilentReporter
 
 CANDIDATES_FOLDER = "candidates"
@@ -102,8 +103,8 @@ class ModelEvaluator:
         write_artifact(artifact)
         return Measured(
             cost=self._cost_of(artifact.path, content, counts),
-            mae_years=_value(quality, "mae"),
-            gender_accuracy_ratio=_value(quality, "accuracy"),
+            mae_years=_value(quality, AGE, "mae"),
+            gender_accuracy_ratio=_value(quality, GENDER, "accuracy"),
             images=quality.n,
             mae_curve_years=trained.mae_curve_years,
             weights=Path(trained.run.recipe.model.weights).name,
@@ -188,8 +189,8 @@ def _untrained(recipe: Recipe) -> Any:
     return model
 
 
-def _value(quality: Quality, name: str) -> float:
-    return next(metric.value for metric in quality.metrics if metric.name == name)
+def _value(quality: Quality, head: str, name: str) -> float:
+    return next(each.value for each in quality.metrics if (each.task, each.name) == (head, name))
 
 
 def _write(path: Path, content: bytes) -> None:

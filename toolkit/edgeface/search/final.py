@@ -103,12 +103,12 @@ def _measured(
             predicted = predict_held_out(
                 artifact, faces, data=manifest.label, split="test", reporter=world.reporter
             )
-            predictions[name] = Predictions(
-                name=name, p_female=predicted["gender"], age_years=predicted["age"]
-            )
+            heads = artifact.sidecar.contract.heads
+            predictions[name] = Predictions(name=name, heads=heads, values=predicted)
             qualities[name] = quality_of(
                 predicted,
                 faces,
+                heads,
                 data=manifest.label,
                 split="test",
                 manifest_sha256=manifest.sha256,

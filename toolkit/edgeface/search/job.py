@@ -10,13 +10,13 @@ from pathlib import Path
 
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.config import Recipe
-from edgeface.data.manifest import Manifest
+from edgeface.data.manifest import Manifest, Split
 from edgeface.data.manifest_file import write_manifest
 from edgeface.data.sources import check_pictures
-from edgeface.errors import CompressionError
+from edgeface.errors import CompressionError, DataError
 from edgeface.export.provenance import run_id
 from edgeface.outputs import check_out
-from edgeface.pipeline import check_test_labels
+from edgeface.pipeline import labelled_in
 from edgeface.records import to_mapping
 from edgeface.runtime.artifact import Artifact
 from edgeface.runtime.device_facts import describe_local
@@ -29,8 +29,10 @@ from edgeface.search.space import Candidate, Space
 from edgeface.search.timing import SHORT_PROTOCOL, local_timers
 from edgeface.search.training import World
 from edgeface.stages import open_manifest
+from edgeface.training_specs import AGE, GENDER
 from edgeface.types import Reporter
 
+HELD_OUT_SPLITS: tuple[Split, ...] = ("validation", "test")
 DEFAULT_CANDIDATES = 40
 """Chosen: 10 random ones, then 30 that TPE proposes, a third of the default space; with the
 recipe's 15 epochs each, a night on a desktop."""
@@ -87,7 +89,7 @@ def compress_to_budget(request: BudgetRequest, reporter: Reporter) -> Answer:
     check_devices(request.budget, timers)
     check_out(out)
     manifest = open_manifest(recipe, request.data, reporter)
-    check_test_labels(manifest)
+    _check_labels(manifest, recipe)
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     world = World(
         recipe=recipe, manifest=manifest, out=out, weights=request.weights, reporter=reporter
@@ -117,6 +119,19 @@ def compress_to_budget(request: BudgetRequest, reporter: Reporter) -> Answer:
         reporter,
     )
     return write_answer(outcome, request.budget, world, folder, device=describe_local())
+
+
+def _check_labels(manifest: Manifest, recipe: Recipe) -> None:
+    """Candidates are judged by gender and age: refuse data without either before any training."""
+    for split in HELD_OUT_SPLITS:
+        counts = labelled_in(manifest, split, recipe.model)
+        for head, label in ((GENDER, "a gender"), (AGE, "an exact age")):
+            if not counts[head]:
+                raise DataError(
+                    f"{manifest.label}: none of {len(manifest.of_split(split))} {split} images has "
+                    f"{label}, expected at least one, because candidates are judged by it; add a "
+                    "set that has it with --data"
+                )
 
 
 def require_choice(answer: Answer) -> Artifact:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgeface.config import PruneSpec, Recipe
 from edgeface.errors import ConfigError
 from edgeface.search.space import Candidate
+from edgeface.training_specs import AGE, GENDER
 
 # Source: tf_keras.applications.MobileNetV2, the widths that ImageNet weights can be had of
 IMAGENET_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -25,6 +26,14 @@ def check_searchable(recipe: Recipe) -> None:
             (
                 recipe.model.backbone == "mobilenetv2",
                 f"model.backbone is {recipe.model.backbone}, expected mobilenetv2",
+            ),
+            *(
+                (
+                    head in recipe.model.heads,
+                    f"model.heads is {', '.join(recipe.model.heads)}, expected {head} among them: "
+                    "candidates are told apart by age MAE and gender accuracy",
+                )
+                for head in (AGE, GENDER)
             ),
             (
                 recipe.prune.budget == "none",

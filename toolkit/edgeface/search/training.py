@@ -19,7 +19,6 @@ from edgeface.config import Recipe
 from edgeface.data.manifest import Manifest
 from edgeface.errors import ModelError
 from edgeface.export.provenance import run_id
-from edgeface.model.checkpoint import EpochRecord
 from edgeface.model.networks import build_model
 from edgeface.model.saved import as_teacher
 from edgeface.model.training import fine_tune
@@ -29,7 +28,8 @@ from edgeface.search.recipes import further_epochs, plain_recipe, recipe_of
 from edgeface.search.run import ReportEpoch
 from edgeface.search.space import Candidate
 from edgeface.stages import Run, open_run, prune_stage, train_stage
-from edgeface.types import Reporter, SilentReporter
+from edgeface.training_specs import AGE
+from edgeface.types import EpochRecord, Reporter, SilentReporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class Trainer:
         if not watch.told(after):
             return None
         rounds = [record for folder in between for record in history_in(folder)]
-        curve = tuple(each.validation_age_mae_years for each in (*before, *rounds, *after))
+        curve = tuple(each.validation[AGE] for each in (*before, *rounds, *after))
         return Trained(model=model, run=own, report=report, mae_curve_years=curve)
 
     def _run(self, recipe: Recipe, watch: _Watch) -> Run:
@@ -180,7 +180,7 @@ class _Watch:
         epoch = self._before + record.epoch
         if self._goes_on and epoch > self._told:
             self._told = epoch
-            self._goes_on = self._report_epoch(epoch, record.validation_age_mae_years)
+            self._goes_on = self._report_epoch(epoch, record.validation[AGE])
         return self._goes_on
 
 

@@ -211,6 +211,7 @@ def open_python(
     with tempfile.TemporaryDirectory() as folder:
 
         def wheels(python: DevicePython, packages: tuple[str, ...]) -> tuple[Path, ...]:
+            reporter.say(f"{name}: fetching wheels of {' and '.join(packages)}")
             return download_wheels(python, packages, Path(folder))
 
         interpreter = Interpreter(

@@ -8,11 +8,17 @@ from edgeface.bench.result import BenchResult
 from edgeface.report.page.blocks import Notes, Section
 from edgeface.report.page.history import Training
 from edgeface.report.page.models import Cast
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.text import NOT_MEASURED
 
 
 def absent_section(
-    result: BenchResult, cast: Cast, *, trainings: Sequence[Training], has_faces: bool
+    result: BenchResult,
+    cast: Cast,
+    *,
+    trainings: Sequence[Training],
+    has_faces: bool,
+    has_layers: bool,
+    has_sensitivity: bool,
 ) -> Section:
     """List what the page cannot say, because no file holds it.
 
@@ -21,6 +27,8 @@ def absent_section(
         cast: of it.
         trainings: whose curves are shown.
         has_faces: whether faces were given.
+        has_layers: whether a pruned model is compared with the whole one layer by layer.
+        has_sensitivity: whether each layer's cost in int8 is shown.
     """
     entries = cast.entries
     candidate = cast.candidate
@@ -44,7 +52,8 @@ def absent_section(
         "training curves": not trainings,
         "the faces themselves: predicted against true, gallery": not has_faces,
         "paired verdicts, and cases flipped by compression": not has_paired,
-        "pruning layer by layer, and each layer's sensitivity to int8": True,
+        "pruning layer by layer": not has_layers,
+        "each layer's sensitivity to int8": not has_sensitivity,
     }
     lines = tuple(f"{what}: {NOT_MEASURED}" for what, is_absent in absent.items() if is_absent)
     return Section(

@@ -12,8 +12,9 @@ from edgeface.report.page.blocks import Block, Cell, Notes, Plot, Plots, Section
 from edgeface.report.page.headline import plain_cell
 from edgeface.report.page.models import Cast, metric_of
 from edgeface.report.page.plots import drawing, slot_colour
-from edgeface.report.quality_tables import metric_figure
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.quality_tables import DECADE_ACCURACY, metric_figure
+from edgeface.report.text import NOT_MEASURED
+from edgeface.training_specs import AGE, GENDER
 from edgeface.types import Metric
 
 _FIGURES = (
@@ -21,12 +22,13 @@ _FIGURES = (
     ("rmse", "RMSE years"),
     ("r2", "R²"),
     ("within_5_years", "within 5 years % (CS@5)"),
+    (DECADE_ACCURACY, "decade right %"),
 )
 
 
 def age_section(cast: Cast) -> Section:
     """Show MAE, RMSE, R², the share within 5 years, and the MAE of each decade."""
-    measured = [entry for entry in cast.entries if metric_of(entry, "mae") is not None]
+    measured = [entry for entry in cast.entries if metric_of(entry, AGE, "mae") is not None]
     decades = _decades(measured)
     blocks: list[Block] = []
     if measured:
@@ -52,12 +54,17 @@ def age_section(cast: Cast) -> Section:
 
 def _whole(cast: Cast, entries: Sequence[BenchEntry]) -> Table:
     rows = []
+    shown = [
+        each
+        for each in _FIGURES
+        if each[0] != DECADE_ACCURACY or any(metric_of(entry, AGE, each[0]) for entry in entries)
+    ]
     for entry in entries:
-        figures = [metric_figure(metric_of(entry, name)) for name, _ in _FIGURES]
+        figures = [metric_figure(metric_of(entry, AGE, name)) for name, _ in shown]
         cells = (plain_cell(figure.value, figure.interval) for figure in figures)
-        mae = metric_of(entry, "mae")
+        mae = metric_of(entry, AGE, "mae")
         rows.append((cast.cell(entry), *cells, plain_cell("" if mae is None else f"{mae.n:,}")))
-    headings = ("model", *(words for _, words in _FIGURES), "images")
+    headings = ("model", *(words for _, words in shown), "images")
     return Table(title="Age report", headings=headings, rows=tuple(rows))
 
 
@@ -68,7 +75,7 @@ def _decades(entries: Sequence[BenchEntry]) -> list[tuple[str, int]]:
         for entry in entries
         if entry.quality is not None
         for metric in entry.quality.metrics
-        if metric.name.startswith("mae_")
+        if metric.task == AGE and metric.name.startswith("mae_")
     }
     return sorted(found.items(), key=lambda each: _first_year(each[0]))
 
@@ -85,7 +92,7 @@ def _plot(cast: Cast, entries: Sequence[BenchEntry], decades: Sequence[tuple[str
             points = [
                 (at + 0.24 * (place - (len(entries) - 1) / 2), metric)
                 for at, (name, _) in enumerate(judged)
-                if (metric := metric_of(entry, name)) is not None
+                if (metric := metric_of(entry, AGE, name)) is not None
             ]
             xs, ys = [x for x, _ in points], [metric.value for _, metric in points]
             error = [[m.value - m.low for _, m in points], [m.high - m.value for _, m in points]]
@@ -107,7 +114,8 @@ def _plot(cast: Cast, entries: Sequence[BenchEntry], decades: Sequence[tuple[str
 
     first = entries[0]
     said = "; ".join(
-        f"{_first_year(name)}s: {metric_figure(metric_of(first, name)).value}" for name, _ in judged
+        f"{_first_year(name)}s: {metric_figure(metric_of(first, AGE, name)).value}"
+        for name, _ in judged
     )
     small = len(decades) - len(judged)
     note = "95 % intervals."
@@ -130,7 +138,7 @@ def _gender_plot(cast: Cast, entries: Sequence[BenchEntry]) -> Plot | None:
                 for each in entry.slices
                 if each.by == "age"
                 for figure in each.figures
-                if figure.name == "accuracy" and not figure.is_too_few
+                if figure.task == GENDER and not figure.is_too_few
             },
         )
         for entry in entries
@@ -178,7 +186,7 @@ def _gender_plot(cast: Cast, entries: Sequence[BenchEntry]) -> Plot | None:
 
 def _table(cast: Cast, entries: Sequence[BenchEntry], decades: Sequence[tuple[str, int]]) -> Table:
     rows = [
-        (cast.cell(entry), *(_decade(metric_of(entry, name)) for name, _ in decades))
+        (cast.cell(entry), *(_decade(metric_of(entry, AGE, name)) for name, _ in decades))
         for entry in entries
     ]
     headings = ("model", *(f"{_first_year(name)}–{_first_year(name) + 9}" for name, _ in decades))

@@ -55,7 +55,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table, which scrolls in its own box where the screen is narrow.
+    """A table; on a phone one of many columns is a list, each cell behind its heading.
 
     Attributes:
         title: what it shows.
@@ -65,6 +65,7 @@ class Table:
         text_columns: of words, set flush left; other columns are figures, set flush right.
         is_folded: shown when asked for only.
         is_matrix: a square of counts, whose cells are large.
+        is_dense: of so many columns that cells are broken into lines.
     """
 
     title: str
@@ -74,6 +75,7 @@ class Table:
     text_columns: tuple[int, ...] = (0,)
     is_folded: bool = False
     is_matrix: bool = False
+    is_dense: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

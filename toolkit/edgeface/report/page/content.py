@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeface.bench.result import read_result
+from edgeface.bench.systems import SystemRow
 from edgeface.bench.verdict import Comparison
 from edgeface.errors import BenchmarkError
 from edgeface.report.page.history import Training
+from edgeface.report.page.pruned import PrunedLayers
+from edgeface.report.page.sensitivity import Sensitivity
 from edgeface.report.page.shown import ShownFaces
 from edgeface.report.results_page import ResultFile, read_results
 from edgeface.types import Sidecar
@@ -28,6 +31,9 @@ class PageContent:
         trainings: of the models.
         comparisons: paired verdicts.
         shown: faces with predictions; None for no faces.
+        pruned: pruned models beside the whole ones, layer by layer.
+        sensitivity: what int8 costs in each layer of a model; None if no file was given.
+        systems: published systems with what was measured here; none for no such section.
     """
 
     files: Sequence[ResultFile]
@@ -37,6 +43,9 @@ class PageContent:
     trainings: Sequence[Training] = ()
     comparisons: Sequence[Comparison] = ()
     shown: ShownFaces | None = None
+    pruned: Sequence[PrunedLayers] = ()
+    sensitivity: Sensitivity | None = None
+    systems: Sequence[SystemRow] = ()
 
     def __post_init__(self) -> None:
         """Check that there is a result."""

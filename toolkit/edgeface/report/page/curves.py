@@ -1,4 +1,4 @@
-"""Training curves. In: histories of trainings. Out: a section."""
+"""Training curves: loss and the figure of each head. In: histories of trainings. Out: a section."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgeface.report.heads import MainFigure
 from edgeface.report.page.blocks import Block, Legend, Notes, Plot, Plots, Section
-from edgeface.report.page.history import Epoch, Training
+from edgeface.report.page.history import Training
 from edgeface.report.page.plots import SLOTS, drawing, slot_colour
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.text import NOT_MEASURED
+from edgeface.training_specs import AGE
+from edgeface.types import EpochRecord
+
+_Value = Callable[[EpochRecord], float | None]
 
 
 def curves_section(trainings: Sequence[Training]) -> Section:
-    """Plot loss, age MAE and gender accuracy over the epochs, of each training."""
+    """Plot loss and the figure of each head over the epochs, of each training.
+
+    A curve that a history does not have is named, and not drawn.
+    """
     shown = trainings[:SLOTS]
     blocks: list[Block] = []
     if shown:
-        blocks.append(_plots(shown))
-    missing = _missing(trainings)
+        curves = _curves(shown)
+        legend = tuple(Legend(text=each.name, slot=slot) for slot, each in enumerate(shown))
+        plots = tuple(_plot(shown, curve, at) for at, curve in enumerate(curves))
+        blocks.append(Plots(plots=plots, legend=legend))
+        missing = _missing(shown, curves)
+    else:
+        missing = f"Training curves: {NOT_MEASURED}, no history lies beside the models."
     if missing:
         blocks.append(Notes(lines=(missing,), tone="soft"))
     if len(shown) < len(trainings):
@@ -27,101 +40,97 @@ def curves_section(trainings: Sequence[Training]) -> Section:
     return Section(
         id="training",
         title="Training",
-        lead="Training loss is of augmented pictures and softened labels, so it is not to be "
-        "compared with validation. The ring is the epoch that was kept.",
+        lead="Solid is the validation split, dashed is training. The loss of training is of "
+        "augmented pictures, so it may lie above that of validation; the figures of training are "
+        "of pictures as they are. The ring is the epoch that was kept.",
         blocks=tuple(blocks),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Curve:
-    """One quantity: on validation, or on training images where it was kept."""
+    """One quantity, on both splits; None where a history does not have it."""
 
     label: str
-    name: str
-    of: Callable[[Epoch], float]
-    on_training: Callable[[Epoch], float | None]
+    validation: _Value
+    training: _Value
+
+    def ring(self, epoch: EpochRecord) -> float | None:
+        """The height of the ring: on the solid line, else on the dashed one."""
+        value = self.validation(epoch)
+        return self.training(epoch) if value is None else value
 
 
-_CURVES = (
-    _Curve(
-        label="training loss",
-        name="loss",
-        of=lambda epoch: epoch.train_loss,
-        on_training=lambda epoch: epoch.validation_loss,
-    ),
-    _Curve(
-        label="validation age MAE, years",
-        name="mae",
-        of=lambda epoch: epoch.validation_age_mae_years,
-        on_training=lambda epoch: epoch.train_age_mae_years,
-    ),
-    _Curve(
-        label="validation gender accuracy, %",
-        name="accuracy",
-        of=lambda epoch: 100 * epoch.validation_gender_accuracy_ratio,
-        on_training=lambda epoch: (
-            None
-            if epoch.train_gender_accuracy_ratio is None
-            else 100 * epoch.train_gender_accuracy_ratio
-        ),
-    ),
-)
+def _curves(trainings: Sequence[Training]) -> list[_Curve]:
+    """Loss, then a curve for each head that a history has, in their order."""
+    heads = dict.fromkeys(
+        head
+        for training in trainings
+        for epoch in training.epochs
+        for head in (*epoch.validation, *epoch.train)
+    )
+    loss = _Curve(
+        label="loss",
+        validation=lambda epoch: epoch.validation_loss,
+        training=lambda epoch: epoch.train_loss,
+    )
+    return [loss, *(_of_head(head) for head in heads)]
 
 
-def _plots(trainings: Sequence[Training]) -> Plots:
-    legend = tuple(Legend(text=each.name, slot=slot) for slot, each in enumerate(trainings))
-    return Plots(plots=tuple(_plot(trainings, each) for each in _CURVES), legend=legend)
+def _of_head(head: str) -> _Curve:
+    main = MainFigure(task=head, name="mae" if head == AGE else "accuracy")
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else main.scale * value
+
+    return _Curve(
+        label=main.label,
+        validation=lambda epoch: scaled(epoch.validation.get(head)),
+        training=lambda epoch: scaled(epoch.train.get(head)),
+    )
 
 
-def _plot(trainings: Sequence[Training], curve: _Curve) -> Plot:
-    has_other = any(curve.on_training(e) is not None for t in trainings for e in t.epochs)
-    other = "validation" if curve.name == "loss" else "training"
+def _points(training: Training, of: _Value) -> list[tuple[int, float]]:
+    return [(epoch.epoch, y) for epoch in training.epochs if (y := of(epoch)) is not None]
 
+
+def _plot(trainings: Sequence[Training], curve: _Curve, number: int) -> Plot:
     def draw(axes: Any) -> None:
         for slot, training in enumerate(trainings):
-            xs = [epoch.epoch for epoch in training.epochs]
-            ys = [curve.of(epoch) for epoch in training.epochs]
-            axes.plot(xs, ys, color=slot_colour(slot), marker=".", markersize=5)
-            pairs = [
-                (e.epoch, y) for e in training.epochs if (y := curve.on_training(e)) is not None
-            ]
-            if pairs:
-                axes.plot(*zip(*pairs, strict=True), color=slot_colour(slot), linestyle="--")
+            colour = slot_colour(slot)
+            solid, dashed = (_points(training, of) for of in (curve.validation, curve.training))
+            if solid:
+                axes.plot(*zip(*solid, strict=True), color=colour, marker=".", markersize=5)
+            if dashed:
+                axes.plot(*zip(*dashed, strict=True), color=colour, linestyle="--")
             best = training.best
-            axes.plot(
-                [best.epoch],
-                [curve.of(best)],
-                marker="o",
-                markersize=9,
-                markerfacecolor="none",
-                color=slot_colour(slot),
-            )
+            at = curve.ring(best)
+            if at is not None:
+                ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
+                axes.plot([best.epoch], [at], color=colour, **ring)
         axes.set_xlabel("epoch")
         axes.set_ylabel(curve.label)
         axes.xaxis.get_major_locator().set_params(integer=True)
 
     said = "; ".join(
-        f"{each.name}: {curve.of(each.best):.2f} at epoch {each.best.epoch}" for each in trainings
+        f"{each.name}: {at:.2f} at epoch {each.best.epoch}"
+        for each in trainings
+        if (at := curve.ring(each.best)) is not None
     )
     return Plot(
         title=curve.label[:1].upper() + curve.label[1:],
-        svg=drawing(draw, name=f"training-{curve.name}", alt=f"{curve.label}. {said}"),
-        note=f"Dashed: {other}." if has_other else "",
+        svg=drawing(
+            draw, name=f"training-{number}", alt=f"{curve.label} by epoch. The epochs kept: {said}"
+        ),
     )
 
 
-def _missing(trainings: Sequence[Training]) -> str:
-    if not trainings:
-        return f"Training curves: {NOT_MEASURED}, no history lies beside the models."
-    optional: dict[str, Callable[[Epoch], float | None]] = {
-        "validation loss": lambda epoch: epoch.validation_loss,
-        "age MAE on training images": lambda epoch: epoch.train_age_mae_years,
-        "gender accuracy on training images": lambda epoch: epoch.train_gender_accuracy_ratio,
-    }
+def _missing(trainings: Sequence[Training], curves: Sequence[_Curve]) -> str:
+    """Name what no history has."""
     absent = [
-        words
-        for words, of in optional.items()
-        if all(of(epoch) is None for each in trainings for epoch in each.epochs)
+        f"{curve.label} of {split}"
+        for curve in curves
+        for split, of in (("validation", curve.validation), ("training", curve.training))
+        if not any(_points(training, of) for training in trainings)
     ]
-    return f"{NOT_MEASURED.capitalize()}: {', '.join(absent)}." if absent else ""
+    return f"{NOT_MEASURED.capitalize()}: {'; '.join(absent)}." if absent else ""

@@ -16,7 +16,7 @@ from edgeface.report.page.blocks import Block, Cell, Legend, Plot, Plots, Sectio
 from edgeface.report.page.headline import plain_cell
 from edgeface.report.page.models import Cast
 from edgeface.report.page.plots import drawing, slot_colour
-from edgeface.report.tables import significant
+from edgeface.report.text import significant
 
 _CURVE_POINTS = 300  # chosen: about a point a unit of the drawing's width
 

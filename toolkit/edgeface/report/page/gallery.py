@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,14 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeface.bench.verdict import Predictions
-from edgeface.data.faces import UNKNOWN, Faces
+from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError
-from edgeface.model.metrics import CUMULATIVE_YEARS, FEMALE_THRESHOLD
+from edgeface.model.age_metrics import CUMULATIVE_YEARS
+from edgeface.report.heads import in_words
 from edgeface.report.page.blocks import Block, Notes, Picture, Pictures, Plot, Plots, Section, Tone
+from edgeface.report.page.judged import (
+    Judged,
+    Mask,
+    change_of,
+    class_heads_of,
+    labelled,
+    said,
+)
 from edgeface.report.page.plots import SOFT, drawing, slot_colour
 from edgeface.report.page.shown import ShownFaces
-from edgeface.report.tables import NOT_MEASURED
-from edgeface.types import GENDER_CLASSES
+from edgeface.report.text import NOT_MEASURED
+from edgeface.training_specs import AGE
 
 FAR_YEARS = 10.0
 """Chosen: a decade; the step from a child to a youth, or from 30 to 40."""
@@ -36,8 +44,6 @@ _JPEG_QUALITY = 80  # chosen: no difference to be seen at this size; 3 kB a face
 _SEED = 0
 _CELL_YEARS = 4  # chosen: 25 x 25 cells, of which most are empty, still tell the shape
 _LARGEST_AREA = 90.0  # of a bubble, square points: it just fills its cell
-
-_Mask = NDArray[np.bool_]
 
 
 def gallery_sections(shown: ShownFaces | None) -> tuple[Section, ...]:
@@ -53,14 +59,15 @@ def gallery_sections(shown: ShownFaces | None) -> tuple[Section, ...]:
         )
         blocks: tuple[Block, ...] = (Notes(lines=(text,), tone="soft"),)
         return (Section(id="faces", title="Faces", blocks=blocks),)
-    judged = _Judged.of(shown.faces, shown.after)
+    judged = Judged.of(shown.faces, shown.after)
+    plots = _scatter(shown)
     sections = [
         Section(
             id="faces",
             title="Faces",
             lead=f"{len(shown.faces):,} faces of {shown.what}, as {shown.after.name} sees them. "
             "Faces of a kind are drawn at random.",
-            blocks=(Plots(plots=_scatter(shown)), *_kinds(shown, judged)),
+            blocks=(*([Plots(plots=plots)] if plots else []), *_kinds(shown, judged)),
         )
     ]
     if shown.before is not None:
@@ -68,89 +75,92 @@ def gallery_sections(shown: ShownFaces | None) -> tuple[Section, ...]:
     return tuple(sections)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Judged:
-    """One model on all faces, [N] each: NaN and False where a label is missing."""
-
-    error_years: NDArray[np.float64]
-    has_gender: _Mask
-    is_right_gender: _Mask
-
-    @classmethod
-    def of(cls, faces: Faces, model: Predictions) -> _Judged:
-        gender = faces.class_of("gender")
-        has = gender != UNKNOWN
-        said = (model.p_female >= FEMALE_THRESHOLD).astype(np.int64)
-        return cls(
-            error_years=np.abs(model.age_years - faces.exact_age_years),
-            has_gender=has,
-            is_right_gender=has & (said == gender),
-        )
-
-
-def _kinds(shown: ShownFaces, judged: _Judged) -> list[Pictures]:
-    error = judged.error_years
-    wrong = judged.has_gender & ~judged.is_right_gender
-    near = error <= CUMULATIVE_YEARS  # False where the age is not known
-    kinds: tuple[tuple[str, Tone, _Mask], ...] = (
-        ("Right", "good", judged.is_right_gender & near),
-        ("Age off", "doubtful", ~wrong & (error > CUMULATIVE_YEARS) & (error <= FAR_YEARS)),
-        ("Age far off", "bad", ~wrong & (error > FAR_YEARS)),
-        ("Gender wrong", "bad", wrong),
-    )
-    meaning = {
-        "Right": f"gender right, age within {CUMULATIVE_YEARS:g} years",
-        "Age off": f"gender not wrong, age {CUMULATIVE_YEARS:g} to {FAR_YEARS:g} years off",
-        "Age far off": f"gender not wrong, age more than {FAR_YEARS:g} years off",
-        "Gender wrong": "whatever the age",
-    }
+def _kinds(shown: ShownFaces, judged: Judged) -> list[Pictures]:
+    error, wrong = judged.error_years, judged.is_any_wrong
+    names = " and ".join(in_words(name) for name in judged.right)
+    is_met = [f"{names} right"] if names else []
+    near = [f"age within {CUMULATIVE_YEARS:g} years"] if judged.has_age else []
+    kinds: list[tuple[str, Tone, Mask, str]] = [
+        ("Right", "good", judged.is_right, f"{', '.join([*is_met, *near])}, as far as labelled")
+    ]
+    if judged.has_age:
+        by_class = f"{names} not wrong, " if names else ""
+        off = ~wrong & (error > CUMULATIVE_YEARS)
+        range_years = f"{CUMULATIVE_YEARS:g} to {FAR_YEARS:g}"
+        kinds += [
+            (
+                "Age off",
+                "doubtful",
+                off & (error <= FAR_YEARS),
+                f"{by_class}age {range_years} years off",
+            ),
+            (
+                "Age far off",
+                "bad",
+                off & (error > FAR_YEARS),
+                f"{by_class}age more than {FAR_YEARS:g} years off",
+            ),
+        ]
+    for name, is_wrong in judged.wrong.items():
+        rest = "whatever the age" if judged.has_age else "that label is not met"
+        kinds.append((f"{_capital(in_words(name))} wrong", "bad", is_wrong, rest))
     made = []
-    for name, tone, inside in kinds:
+    for title, tone, inside, meaning in kinds:
         share = 100 * inside.sum() / len(inside)
         made.append(
             Pictures(
-                title=f"{name}: {inside.sum():,} of {len(inside):,} ({share:.1f} %)",
-                note=f"{meaning[name][:1].upper()}{meaning[name][1:]}.",
+                title=f"{title}: {inside.sum():,} of {len(inside):,} ({share:.1f} %)",
+                note=f"{_capital(meaning)}.",
                 pictures=tuple(_picture(shown, index, tone) for index in _drawn(inside)),
             )
         )
     return made
 
 
-def _drawn(inside: _Mask) -> list[int]:
+def _drawn(inside: Mask) -> list[int]:
     found = np.flatnonzero(inside)
     chosen = np.random.default_rng(_SEED).permutation(found)[:SHOWN]
     return [int(index) for index in np.sort(chosen)]
 
 
-def _flipped(shown: ShownFaces, before: Predictions, judged: _Judged) -> Section:
-    earlier = _Judged.of(shown.faces, before)
-    gender_lost = earlier.is_right_gender & judged.has_gender & ~judged.is_right_gender
-    gender_won = judged.is_right_gender & earlier.has_gender & ~earlier.is_right_gender
-    age_lost = (earlier.error_years <= CUMULATIVE_YEARS) & (judged.error_years > CUMULATIVE_YEARS)
-    age_won = (judged.error_years <= CUMULATIVE_YEARS) & (earlier.error_years > CUMULATIVE_YEARS)
-    by_gender = np.abs(shown.after.p_female - before.p_female)
-    by_age = np.abs(shown.after.age_years - before.age_years)
+def _flipped(shown: ShownFaces, before: Predictions, judged: Judged) -> Section:
+    earlier = Judged.of(shown.faces, before)
+    changed: list[tuple[str, Mask, Mask, NDArray[np.float64]]] = []
+    known = {(head.name, head.classes) for head in class_heads_of(before)}
+    for head in class_heads_of(shown.after):
+        if (head.name, head.classes) in known:
+            lost = earlier.right[head.name] & judged.wrong[head.name]
+            won = earlier.wrong[head.name] & judged.right[head.name]
+            by = change_of(head, before, shown.after)
+            changed.append((_capital(in_words(head.name)), lost, won, by))
+    if earlier.has_age and judged.has_age:
+        near = (earlier.is_near, judged.is_near)
+        far = [each.error_years > CUMULATIVE_YEARS for each in (earlier, judged)]
+        by = np.abs(shown.after.values[AGE] - before.values[AGE])
+        title = f"Age within {CUMULATIVE_YEARS:g} years"
+        changed.append((title, near[0] & far[1], far[0] & near[1], by))
     blocks = tuple(
         Pictures(
             title=f"{what}: {lost.sum():,} right before, wrong after",
             note=f"{won.sum():,} the other way: wrong before, right after.",
             pictures=tuple(_picture(shown, index, "bad", before) for index in _most(lost, change)),
         )
-        for what, lost, won, change in (
-            ("Gender", gender_lost, gender_won, by_gender),
-            (f"Age within {CUMULATIVE_YEARS:g} years", age_lost, age_won, by_age),
-        )
+        for what, lost, won, change in changed
     )
+    none = Notes(lines=("The two models have no head in common.",), tone="soft")
     return Section(
         id="flipped",
         title="Flipped by compression",
         lead=f"{before.name} before, {shown.after.name} after. Those that changed most come first.",
-        blocks=blocks,
+        blocks=blocks or (none,),
     )
 
 
-def _most(inside: _Mask, change: NDArray[np.float64]) -> list[int]:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _most(inside: Mask, change: NDArray[np.float64]) -> list[int]:
     found = np.flatnonzero(inside)
     order = np.argsort(-change[found], kind="stable")[:SHOWN]
     return [int(index) for index in found[order]]
@@ -160,32 +170,16 @@ def _picture(
     shown: ShownFaces, index: int, tone: Tone, before: Predictions | None = None
 ) -> Picture:
     faces = shown.faces
-    label = _labels(faces, index)
-    said = [f"before: {_said(before, index)}"] if before is not None else []
-    said.append(f"{'after' if before is not None else 'said'}: {_said(shown.after, index)}")
+    label = labelled(faces, index, shown.after)
+    lines = [f"before: {said(before, index)}"] if before is not None else []
+    lines.append(f"{'after' if before is not None else 'said'}: {said(shown.after, index)}")
     return Picture(
         source=data_uri(faces.images[index]),
-        alt=f"Face labelled {label}; {'; '.join(said)}",
-        lines=(f"is: {label}", *said),
+        alt=f"Face labelled {label}; {'; '.join(lines)}",
+        lines=(f"is: {label}", *lines),
         tone=tone,
         id=faces.ids[index],
     )
-
-
-def _labels(faces: Faces, index: int) -> str:
-    gender = int(faces.class_of("gender")[index])
-    low, high = int(faces.age_low_years[index]), int(faces.age_high_years[index])
-    age = "age unknown" if low == UNKNOWN else f"{low}" if low == high else f"{low}–{high}"
-    name = GENDER_CLASSES[gender] if gender != UNKNOWN else "gender unknown"
-    return f"{name} {age}"
-
-
-def _said(model: Predictions, index: int) -> str:
-    p_female = float(model.p_female[index])
-    is_female = p_female >= FEMALE_THRESHOLD
-    sure = p_female if is_female else 1 - p_female
-    name = GENDER_CLASSES[int(is_female)]
-    return f"{name} {model.age_years[index]:.0f} ({100 * sure:.0f}\u00a0%)"  # not broken there
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
@@ -214,14 +208,14 @@ def _scatter(shown: ShownFaces) -> tuple[Plot, ...]:
 
 def _predicted_against_true(faces: Faces, model: Predictions, slot: int) -> Plot | None:
     known = ~np.isnan(faces.exact_age_years)
-    if not known.any():
+    if AGE not in model.values or not known.any():
         return None
-    true, said = faces.exact_age_years[known], model.age_years[known]
+    true, found = faces.exact_age_years[known], model.values[AGE][known]
     cells, counts = np.unique(
-        np.column_stack([true // _CELL_YEARS, said // _CELL_YEARS]), axis=0, return_counts=True
+        np.column_stack([true // _CELL_YEARS, found // _CELL_YEARS]), axis=0, return_counts=True
     )
     middle = _CELL_YEARS * (cells + 0.5)
-    limit = float(max(true.max(), said.max())) + _CELL_YEARS
+    limit = float(max(true.max(), found.max())) + _CELL_YEARS
 
     def draw(axes: Any) -> None:
         line: Sequence[float] = (0.0, limit)
@@ -240,11 +234,11 @@ def _predicted_against_true(faces: Faces, model: Predictions, slot: int) -> Plot
             middle[:, 0], middle[:, 1], s=np.maximum(areas, 1.0), color=slot_colour(slot), lw=0
         )
         axes.set_xlim(0, limit)
-        axes.set_ylim(min(0.0, float(said.min())), limit)
+        axes.set_ylim(min(0.0, float(found.min())), limit)
         axes.set_xlabel("true age, years")
         axes.set_ylabel("predicted age, years")
 
-    mae = float(np.abs(said - true).mean())
+    mae = float(np.abs(found - true).mean())
     return Plot(
         title=f"Predicted against true age: {model.name}",
         svg=drawing(

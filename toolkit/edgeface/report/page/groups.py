@@ -8,16 +8,16 @@ from edgeface.bench.result import BenchEntry
 from edgeface.bench.slices import SliceFigure, SliceKind, SliceQuality
 from edgeface.bench.verdict import Comparison
 from edgeface.bench.verdict_rule import SMALLEST_GROUPS
+from edgeface.report.heads import MainFigure, main_figures
 from edgeface.report.page.blocks import Block, Cell, Notes, Section, Table, Tables, Whisker
 from edgeface.report.page.headline import TONES, plain_cell
 from edgeface.report.page.models import Cast
 from edgeface.report.quality_tables import TOO_FEW, metric_figure
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.text import NOT_MEASURED
 from edgeface.report.verdict_tables import slice_rows, verdict_notes, verdict_rows
 
 _KINDS: tuple[SliceKind, ...] = ("gender", "race", "age", "age and gender", "age, gender and race")
 _FOLDED = ("age and gender", "age, gender and race")
-_FIGURES = (("accuracy", "gender accuracy %"), ("mae", "age MAE years"))
 
 
 def groups_section(cast: Cast, comparisons: Sequence[Comparison] = ()) -> Section:
@@ -57,17 +57,18 @@ def _table(cast: Cast, entry: BenchEntry, kind: SliceKind) -> Table | None:
     reference = cast.reference
     beside = {} if reference is None else {each.name: each for each in _of(reference, kind)}
     rows = []
-    spans = {name: _span(slices, name) for name, _ in _FIGURES}
+    figures = main_figures(figure for each in slices for figure in each.figures)
+    spans = {main: _span(slices, main) for main in figures}
     for each in slices:
         cells = [Cell(text=each.name, detail=f"n = {each.n:,}")]
-        for name, _ in _FIGURES:
-            other = _figure(beside.get(each.name), name)
-            cells.append(_cell(_figure(each, name), other, spans[name]))
+        for main in figures:
+            other = _figure(beside.get(each.name), main)
+            cells.append(_cell(_figure(each, main), other, spans[main]))
         rows.append(tuple(cells))
     named = "." if not beside or reference is None else f", reference {reference.name}."
     return Table(
         title=f"By {kind}",
-        headings=(kind, *(words for _, words in _FIGURES)),
+        headings=(kind, *(main.heading for main in figures)),
         rows=tuple(rows),
         note=f"Candidate {entry.name}{named}",
         is_folded=kind in _FOLDED,
@@ -78,18 +79,22 @@ def _of(entry: BenchEntry, kind: SliceKind) -> list[SliceQuality]:
     return [each for each in entry.slices if each.by == kind]
 
 
-def _figure(part: SliceQuality | None, name: str) -> SliceFigure | None:
+def _figure(part: SliceQuality | None, main: MainFigure) -> SliceFigure | None:
     figures = () if part is None else part.figures
-    return next((figure for figure in figures if figure.name == name), None)
+    return next((figure for figure in figures if _is_of(figure, main)), None)
 
 
-def _span(slices: Sequence[SliceQuality], name: str) -> tuple[float, float] | None:
+def _is_of(figure: SliceFigure, main: MainFigure) -> bool:
+    return (figure.task, figure.name) == (main.task, main.name)
+
+
+def _span(slices: Sequence[SliceQuality], main: MainFigure) -> tuple[float, float] | None:
     """The range of the drawn intervals, in which those of one table are to be compared."""
     ends = [
         end
         for each in slices
         for figure in each.figures
-        if figure.name == name and figure.low is not None and figure.high is not None
+        if _is_of(figure, main) and figure.low is not None and figure.high is not None
         for end in (figure.low, figure.high, figure.value)
     ]
     if not ends or max(ends) == min(ends):

@@ -13,12 +13,13 @@ from edgeface.bench.latency import LatencySamples
 from edgeface.bench.latency_bootstrap import Interval, percentile_intervals, ratio_intervals
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.verdict import Comparison, TaskComparison
-from edgeface.bench.verdict_rule import Task
+from edgeface.report.heads import MainFigure, main_figures, metrics_of
 from edgeface.report.page.blocks import Block, Card, Cards, Cell, Notes, Section, Table, Tone
-from edgeface.report.page.models import Cast, metric_of
+from edgeface.report.page.models import Cast, main_of
 from edgeface.report.quality_tables import metric_figure
 from edgeface.report.results_page import how_made
-from edgeface.report.tables import NOT_MEASURED, bench_rows, significant
+from edgeface.report.tables import bench_rows
+from edgeface.report.text import NOT_MEASURED, significant
 from edgeface.report.verdict_tables import NOT_JUDGED
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
@@ -30,10 +31,6 @@ TONES: dict[str, Tone] = {
     "worse": "bad",
     "undecided": "doubtful",
 }
-_QUALITY: tuple[tuple[Task, str, str, str], ...] = (
-    ("gender", "accuracy", "gender accuracy", "%"),
-    ("age", "mae", "age MAE", "years"),
-)
 
 
 def headline_section(
@@ -71,7 +68,9 @@ def speed_verdict(speed_up: Interval | None) -> tuple[str, Tone]:
 def _cards(cast: Cast, entry: BenchEntry, comparisons: Sequence[Comparison]) -> list[Card]:
     base = cast.baseline if cast.baseline is not entry else None
     cards = [_size(entry, base), *_speed(entry, base), _memory(entry, base)]
-    cards += [_quality(cast, entry, base, comparisons, each) for each in _QUALITY]
+    cards += [
+        _quality(cast, entry, base, comparisons, each) for each in main_figures(metrics_of(entry))
+    ]
     return cards
 
 
@@ -154,15 +153,14 @@ def _quality(
     entry: BenchEntry,
     base: BenchEntry | None,
     comparisons: Sequence[Comparison],
-    what: tuple[Task, str, str, str],
+    main: MainFigure,
 ) -> Card:
-    task, name, title, unit = what
-    metric = metric_of(entry, name)
+    metric = main_of(entry, main)
     figure = metric_figure(metric)
     if metric is None:
-        return Card(title=title, value=NOT_MEASURED)
-    compared = _compared(cast, entry, base, comparisons, task)
-    shown = base if metric_of(base, name) is not None else cast.reference
+        return Card(title=main.words, value=NOT_MEASURED)
+    compared = _compared(cast, entry, base, comparisons, main.task)
+    shown = base if main_of(base, main) is not None else cast.reference
     shown = shown if compared is None else compared[0]
     verdict, tone, why = NOT_JUDGED, "soft", _why_not(base)
     if compared is not None:
@@ -172,11 +170,11 @@ def _quality(
         verdict = verdict if found in ("better", "not worse", "worse") else found
         why = _why(paired)
     return Card(
-        title=title,
+        title=main.words,
         value=figure.value,
-        unit=unit,
+        unit=main.unit,
         detail=f"{figure.interval} (95 %), n = {metric.n:,}",
-        against="" if shown is None else f"{cast.part(shown)} {_level(shown, name, unit)}",
+        against="" if shown is None else f"{cast.part(shown)} {_level(shown, main)}",
         verdict=verdict,
         tone=tone,  # type: ignore[arg-type]  # "soft", or a value of TONES
         why=why,
@@ -188,7 +186,7 @@ def _compared(
     entry: BenchEntry,
     base: BenchEntry | None,
     comparisons: Sequence[Comparison],
-    task: Task,
+    task: str,
 ) -> tuple[BenchEntry, TaskComparison] | None:
     """The comparison with the baseline, else with the reference."""
     for other in (base, cast.reference):
@@ -219,9 +217,9 @@ def _why_not(base: BenchEntry | None) -> str:
     return "a verdict needs both models on the same faces: give --data and --models"
 
 
-def _level(entry: BenchEntry, name: str, unit: str) -> str:
-    figure = metric_figure(metric_of(entry, name))
-    return figure.value if figure.value == NOT_MEASURED else f"{figure.value} {unit}"
+def _level(entry: BenchEntry, main: MainFigure) -> str:
+    figure = metric_figure(main_of(entry, main))
+    return figure.value if figure.value == NOT_MEASURED else f"{figure.value} {main.unit}"
 
 
 def _times(ratio: float, more: str, less: str) -> str:

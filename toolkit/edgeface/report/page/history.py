@@ -15,32 +15,7 @@ from typing import Any
 
 from edgeface.errors import ModelError
 from edgeface.records import RecordError, from_mapping
-from edgeface.types import Sidecar
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One epoch of a training, as `model.checkpoint.EpochRecord` is written.
-
-    Attributes:
-        epoch: 1 for the first.
-        train_loss: mean over the epoch's batches, of augmented pictures.
-        validation_age_mae_years: on the validation split.
-        validation_gender_accuracy_ratio: on the validation split, 0 to 1.
-        score: by which the best epoch is chosen, lower is better.
-        validation_loss: on the validation split; None where it was not kept, as all that follow.
-        train_age_mae_years: on training images.
-        train_gender_accuracy_ratio: on training images, 0 to 1.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_age_mae_years: float
-    validation_gender_accuracy_ratio: float
-    score: float
-    validation_loss: float | None = None
-    train_age_mae_years: float | None = None
-    train_gender_accuracy_ratio: float | None = None
+from edgeface.types import EpochRecord, Sidecar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +30,10 @@ class Training:
 
     name: str
     run_id: str
-    epochs: tuple[Epoch, ...]
+    epochs: tuple[EpochRecord, ...]
 
     @property
-    def best(self) -> Epoch:
+    def best(self) -> EpochRecord:
         """The epoch that was kept: the first with the lowest score."""
         return min(self.epochs, key=lambda epoch: epoch.score)
 
@@ -77,15 +52,15 @@ def read_trainings(folder: Path) -> tuple[Training, ...]:
     """
     models = sorted(folder.glob("*.keras.json"))
     states = sorted((folder / ".work").glob("*/*/state.json"))
-    found: dict[tuple[Epoch, ...], Training] = {}
+    found: list[Training] = []
     for file in (*models, *states):
         run_id, epochs = _read(file)
         name = f"{file.parent.name}, run {run_id[:12]}"
         if file in models:
             name = file.name.removesuffix(".keras.json")
-        if epochs:
-            found.setdefault(epochs, Training(name=name, run_id=run_id, epochs=epochs))
-    return tuple(found.values())
+        if epochs and all(each.epochs != epochs for each in found):
+            found.append(Training(name=name, run_id=run_id, epochs=epochs))
+    return tuple(found)
 
 
 def trainings_of(
@@ -112,11 +87,11 @@ def _called(training: Training, model: str) -> str:
     return f"{model}: {stage}" if found else training.name
 
 
-def _read(file: Path) -> tuple[str, tuple[Epoch, ...]]:
+def _read(file: Path) -> tuple[str, tuple[EpochRecord, ...]]:
     try:
         mapping = json.loads(file.read_text("utf-8"))
         history = mapping["history"]
-        return str(mapping["run_id"]), tuple(from_mapping(Epoch, _known(e)) for e in history)
+        return str(mapping["run_id"]), tuple(from_mapping(EpochRecord, _known(e)) for e in history)
     except (OSError, ValueError, KeyError, TypeError, RecordError) as err:
         raise ModelError(
             f"{file}: its history cannot be read: {err}; expected what training writes, make it "
@@ -126,4 +101,4 @@ def _read(file: Path) -> tuple[str, tuple[Epoch, ...]]:
 
 def _known(epoch: Mapping[str, Any]) -> dict[str, Any]:
     # a newer edgeface may keep more about an epoch than is drawn here
-    return {key: value for key, value in epoch.items() if key in Epoch.__dataclass_fields__}
+    return {key: value for key, value in epoch.items() if key in EpochRecord.__dataclass_fields__}

@@ -13,7 +13,7 @@ from edgeface.report.page.blocks import Block, Legend, Notes, Plot, Plots, Secti
 from edgeface.report.page.headline import plain_cell
 from edgeface.report.page.models import Cast
 from edgeface.report.page.plots import INK, drawing, plain_log_axis, slot_colour
-from edgeface.report.tables import NOT_MEASURED, significant
+from edgeface.report.text import NOT_MEASURED, significant
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 _BINS = 60  # chosen: a bin is 6 units of a drawing of 350, as fine as is told apart on a phone

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeface.report.page.blocks import Block, Cell, Notes, Section, Table
+from edgeface.report.page.blocks import Block, Cell, Section, Table
 from edgeface.report.page.models import Cast
-from edgeface.report.tables import NOT_MEASURED
 from edgeface.types import Sidecar
 
 _MILLION = 1e6
@@ -55,8 +54,6 @@ def making_section(cast: Cast, sidecars: Mapping[str, Sidecar]) -> Section:
     ]
     if known:
         blocks.append(_origins(cast, [sidecar for _, sidecar in known]))
-    text = f"Pruning layer by layer, and the sensitivity of each layer to int8: {NOT_MEASURED}."
-    blocks.append(Notes(lines=(text,), tone="soft"))
     return Section(id="making", title="How they were made", blocks=tuple(blocks))
 
 

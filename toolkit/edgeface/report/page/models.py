@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.errors import BenchmarkError
+from edgeface.report.heads import MainFigure, find_metric, metrics_of
 from edgeface.report.page.blocks import Cell, Legend
 from edgeface.report.page.plots import SLOTS
 from edgeface.types import Metric
@@ -96,12 +97,14 @@ def cast_of(result: BenchResult, candidate: str | None, reference: str | None = 
     return Cast(entries=tuple(ordered), candidate=chosen, reference=compared, baseline=baseline)
 
 
-def metric_of(entry: BenchEntry | None, name: str) -> Metric | None:
-    """Find a figure of a model; None where it was not measured."""
-    metrics: Sequence[Metric] = ()
-    if entry is not None and entry.quality is not None:
-        metrics = entry.quality.metrics
-    return next((metric for metric in metrics if metric.name == name), None)
+def metric_of(entry: BenchEntry | None, task: str, name: str) -> Metric | None:
+    """Find a figure of a model by its head and its name; None where it was not measured."""
+    return find_metric(metrics_of(entry), task, name)
+
+
+def main_of(entry: BenchEntry | None, main: MainFigure) -> Metric | None:
+    """Find the one figure that a head is known by; None where it was not measured."""
+    return metric_of(entry, main.task, main.name)
 
 
 def _named(result: BenchResult, name: str | None) -> BenchEntry | None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from edgeface.bench.result import BenchEntry
 from edgeface.report.front_plot import lower_left
+from edgeface.report.heads import MainFigure, main_figures, metrics_of
 from edgeface.report.page.blocks import Block, Notes, Plot, Plots, Section
-from edgeface.report.page.models import Cast, metric_of
+from edgeface.report.page.models import Cast, main_of
 from edgeface.report.page.plots import CARD, SOFT, drawing, plain_log_axis, slot_colour
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.text import NOT_MEASURED
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 
@@ -24,16 +25,6 @@ class _Axis:
     of: Callable[[BenchEntry], float | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Quality:
-    """A figure with its interval; `sign` is -1 where more is better."""
-
-    label: str
-    name: str
-    scale: float
-    sign: int
-
-
 def _p50(entry: BenchEntry) -> float | None:
     return None if entry.latency is None else entry.latency.p50_ms
 
@@ -42,24 +33,22 @@ _COSTS = (
     _Axis(label="p50 latency, ms", of=_p50),
     _Axis(label="file size, MB", of=lambda entry: entry.size_bytes / _MB),
 )
-_QUALITIES = (
-    _Quality(label="age MAE, years", name="mae", scale=1, sign=1),
-    _Quality(label="gender accuracy, %", name="accuracy", scale=100, sign=-1),
-)
 
 
 def pareto_section(cast: Cast) -> Section:
-    """Plot age MAE and gender accuracy against latency and size, with 95 % intervals."""
+    """Plot the figure of each head against latency and size, with 95 % intervals."""
+    gender, age, *others = main_figures(m for entry in cast.entries for m in metrics_of(entry))
+    qualities = (age, gender, *others)
     plots = [
         _plot(cast, cost, quality, f"pareto-{number}")
-        for number, (quality, cost) in enumerate((q, c) for q in _QUALITIES for c in _COSTS)
+        for number, (quality, cost) in enumerate((q, c) for q in qualities for c in _COSTS)
     ]
     drawn = tuple(plot for plot in plots if plot is not None)
     legend = cast.legend(entry for entry in cast.entries if entry.quality is not None)
     left_out = [
         cast.letter(entry.name)
         for entry in cast.entries
-        if metric_of(entry, "mae") is None and metric_of(entry, "accuracy") is None
+        if all(main_of(entry, quality) is None for quality in qualities)
     ]
     blocks: list[Block] = [Plots(plots=drawn, legend=legend)] if drawn else []
     if left_out:
@@ -86,17 +75,17 @@ class _Point:
     high: float
 
 
-def _points(cast: Cast, cost: _Axis, quality: _Quality) -> list[_Point]:
+def _points(cast: Cast, cost: _Axis, quality: MainFigure) -> list[_Point]:
     points = []
     for entry in cast.entries:
-        metric, x = metric_of(entry, quality.name), cost.of(entry)
+        metric, x = main_of(entry, quality), cost.of(entry)
         if metric is not None and x is not None:
             y, low, high = (quality.scale * end for end in (metric.value, metric.low, metric.high))
             points.append(_Point(entry=entry, x=x, y=y, low=low, high=high))
     return points
 
 
-def _plot(cast: Cast, cost: _Axis, quality: _Quality, name: str) -> Plot | None:
+def _plot(cast: Cast, cost: _Axis, quality: MainFigure, name: str) -> Plot | None:
     points = _points(cast, cost, quality)
     if not points:
         return None

@@ -42,11 +42,13 @@ class ShownFaces:
         for model in (self.after, self.before):
             if model is None:
                 continue
-            for found in (model.p_female, model.age_years):
-                if found.shape != (len(self.faces),):
+            for head in model.heads:
+                found = model.values[head.name].shape
+                more = (len(head.classes),) if head.kind == "classes" else ()
+                if found != (len(self.faces), *more):
                     raise BenchmarkError(
-                        f"faces of the report: {model.name} has predictions of shape "
-                        f"{found.shape}, expected ({len(self.faces)},), one for each face"
+                        f"faces of the report: {model.name} has predictions of {head.name} of "
+                        f"shape {found}, expected {(len(self.faces), *more)}, one for each face"
                     )
 
 
@@ -114,7 +116,7 @@ def _predictions(
         artifact, faces, data=held_out.data, split=held_out.split, reporter=reporter
     )
     return Predictions(
-        name=artifact.sidecar.name, p_female=predicted["gender"], age_years=predicted["age"]
+        name=artifact.sidecar.name, heads=artifact.sidecar.contract.heads, values=predicted
     )
 
 

@@ -7,23 +7,18 @@ from typing import Any
 
 from edgeface.bench.corruption import CORRUPTIONS, SETTINGS, STRENGTHS, Corruption
 from edgeface.bench.result import BenchEntry
+from edgeface.report.heads import MainFigure, find_metric, main_figures
 from edgeface.report.page.blocks import Block, Cell, Legend, Notes, Plot, Plots, Section, Table
 from edgeface.report.page.headline import plain_cell
 from edgeface.report.page.models import Cast
 from edgeface.report.page.plots import drawing, slot_colour
 from edgeface.report.quality_tables import metric_figure
-from edgeface.report.tables import NOT_MEASURED
+from edgeface.report.text import NOT_MEASURED
 from edgeface.types import Metric
-
-_Figure = tuple[str, str, float]
-_FIGURES: tuple[_Figure, ...] = (
-    ("accuracy", "gender accuracy, %", 100.0),
-    ("mae", "age MAE, years", 1.0),
-)
 
 
 def spoiled_section(cast: Cast) -> Section:
-    """Show gender accuracy and age MAE on faces made dark, blurred, noisy and so on."""
+    """Show the figure of each head on faces made dark, blurred, noisy and so on."""
     measured = [entry for entry in cast.entries if entry.corruptions]
     if not measured:
         text = f"Spoiled faces: {NOT_MEASURED}. Measure them with: edgeface bench --corruptions"
@@ -38,17 +33,14 @@ def spoiled_section(cast: Cast) -> Section:
     )
 
 
-def _found(entry: BenchEntry, kind: str, strength: int, name: str) -> Metric | None:
-    return next(
-        (
-            metric
-            for each in entry.corruptions
-            if (each.kind, each.strength) == (kind, strength)
-            for metric in each.metrics
-            if metric.name == name
-        ),
-        None,
-    )
+def _figures(entry: BenchEntry) -> tuple[MainFigure, ...]:
+    return main_figures(metric for each in entry.corruptions for metric in each.metrics)
+
+
+def _found(entry: BenchEntry, kind: str, strength: int, main: MainFigure) -> Metric | None:
+    places = (each for each in entry.corruptions if (each.kind, each.strength) == (kind, strength))
+    metrics = (metric for each in places for metric in each.metrics)
+    return find_metric(metrics, main.task, main.name)
 
 
 def _plots(cast: Cast, entries: Sequence[BenchEntry]) -> Plots:
@@ -58,8 +50,8 @@ def _plots(cast: Cast, entries: Sequence[BenchEntry]) -> Plots:
         plots=tuple(
             _plot(cast, entry, figure)
             for entry in drawn
-            for figure in _FIGURES
-            if any(_points(entry, kind, figure[0]) for kind in CORRUPTIONS)
+            for figure in _figures(entry)
+            if any(_points(entry, kind, figure) for kind in CORRUPTIONS)
         ),
         legend=tuple(
             Legend(text=f"{kind}: {SETTINGS[kind]}", slot=slot)
@@ -68,18 +60,19 @@ def _plots(cast: Cast, entries: Sequence[BenchEntry]) -> Plots:
     )
 
 
-def _points(entry: BenchEntry, kind: Corruption, name: str) -> list[tuple[int, Metric]]:
+def _points(entry: BenchEntry, kind: Corruption, main: MainFigure) -> list[tuple[int, Metric]]:
     places = [("none", 0), *((kind, strength) for strength in STRENGTHS)]
     return [
         (strength, metric)
         for which, strength in places
-        if (metric := _found(entry, which, strength, name)) is not None
+        if (metric := _found(entry, which, strength, main)) is not None
     ]
 
 
-def _plot(cast: Cast, entry: BenchEntry, figure: _Figure) -> Plot:
-    name, label, scale = figure
-    curves = [(slot, kind, _points(entry, kind, name)) for slot, kind in enumerate(CORRUPTIONS)]
+def _plot(cast: Cast, entry: BenchEntry, main: MainFigure) -> Plot:
+    label, scale = main.label, main.scale
+    number = _figures(entry).index(main)
+    curves = [(slot, kind, _points(entry, kind, main)) for slot, kind in enumerate(CORRUPTIONS)]
 
     def draw(axes: Any) -> None:
         for slot, _, points in curves:
@@ -99,7 +92,7 @@ def _plot(cast: Cast, entry: BenchEntry, figure: _Figure) -> Plot:
         title=f"{letter}: {label}",
         svg=drawing(
             draw,
-            name=f"spoiled-{letter.lower()}-{name}",
+            name=f"spoiled-{letter.lower()}-{number}",
             alt=f"{entry.name}, {label}, clean, then strength 1 to 3. {said}",
         ),
         note=entry.name,
@@ -111,11 +104,11 @@ def _table(cast: Cast, entry: BenchEntry) -> Table:
     for kind in CORRUPTIONS:
         if not any(each.kind == kind for each in entry.corruptions):
             continue
-        for name, label, _ in _FIGURES:
+        for main in _figures(entry):
             places = [("none", 0), *((kind, strength) for strength in STRENGTHS)]
-            figures = [metric_figure(_found(entry, *place, name)) for place in places]
+            figures = [metric_figure(_found(entry, *place, main)) for place in places]
             cells = (plain_cell(each.value, each.interval) for each in figures)
-            rows.append((Cell(text=kind), Cell(text=label), *cells))
+            rows.append((Cell(text=kind), Cell(text=main.label), *cells))
     return Table(
         title=f"{cast.letter(entry.name)}: {entry.name}",
         headings=("spoiled by", "figure", "clean", *(f"strength {each}" for each in STRENGTHS)),

