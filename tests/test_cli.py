@@ -417,6 +417,23 @@ def stand_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeface.runtime.predict.predict_faces", predict_faces)
 
 
+@pytest.mark.usefixtures("stand_in_model")
+def test_a_model_of_other_crops_is_not_given_whole_faces(
+    run: Run, three_pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = SimpleNamespace(image=ImageSpec(side_px=32, crop="the eye region"))
+    monkeypatch.setattr(
+        "edgeface.runtime.predict.open_predictor",
+        lambda artifact: SimpleNamespace(contract=contract),
+    )
+    ended = run("predict", "m.tflite", three_pictures[0])
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == (
+        "edgeface: predict: the model takes the eye region; no detector here cuts that out, give "
+        "such pictures to: edgeface predict --no-detect\n"
+    )
+
+
 @pytest.fixture
 def three_pictures(tmp_path: Path) -> list[str]:
     """A good one, a text and another good one, whose name is not UTF-8."""

@@ -286,6 +286,21 @@ def test_every_shipped_recipe_can_be_done_as_a_whole(name: str) -> None:
         assert recipe.prune.fine_tune.balance == recipe.train.balance
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[quantize]\nmethod = 'qat'\n[model]\ncolour = 'grey'", "quantize.method is 'qat' with"),
+        ("[quantize.fine_tune]\nfreeze_backbone = true", "quantize.fine_tune.freeze_backbone is"),
+        ("[prune.fine_tune]\nfreeze_backbone = true", "prune.fine_tune.freeze_backbone is true"),
+        ("[train.head_weights]\nage = 2.0", "train.head_weights has age, expected only heads"),
+        ("[train.head_weights]\nsmile = 2.0", "train.head_weights has smile, expected only heads"),
+    ],
+)
+def test_what_training_could_not_keep_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_recipe(write(tmp_path, text))
+
+
 def test_the_recipe_for_everybody_needs_neither_network_nor_pretrained_weights() -> None:
     assert load_recipe("drawn").model.weights == "none"
 

@@ -128,6 +128,7 @@ def test_bench_measures_the_same_figures_of_the_same_file(
     write_manifest(tmp_path / "faces.json", manifest)
     held_out = find_held_out([int8], [tmp_path / "faces.json"], SilentReporter())
     assert held_out is not None
+    assert set(held_out.groups) == set(held_out.load(32).ids)
     result = bench(
         [int8],
         plan=BenchPlan(protocol=BenchProtocol(), timed=False),

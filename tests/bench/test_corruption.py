@@ -1,9 +1,10 @@
-"""Spoiled faces are the same for every model, and stronger ones are farther from the clean."""
+"""Spoiled faces: alike for models of the same heads, and the stronger the farther from clean."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -24,7 +25,7 @@ from edgeface.bench.corruption import (
 )
 from edgeface.bench.quality import measure_quality
 from edgeface.data.drawn import draw_face
-from edgeface.data.faces import Faces
+from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError, DataError
 from edgeface.runtime.artifact import Artifact
 from edgeface.types import SilentReporter
@@ -204,6 +205,26 @@ def test_so_many_faces_are_drawn_and_the_same_each_time(make_artifact: MakeArtif
     once, again = (measure(artifact, faces, images=10) for _ in range(2))
     assert once == again
     assert {each.n for each in once.values()} == {10}
+
+
+def test_faces_are_drawn_from_those_with_a_label_of_any_of_the_heads(
+    make_artifact: MakeArtifact,
+) -> None:
+    # the first 20 have both labels, the next 10 an age alone, the last 10 none
+    at, faces = np.arange(40), plain_faces(list(range(80, 120)))
+    ages = np.where(at < 30, 20, UNKNOWN)
+    genders = np.where(at < 20, faces.class_of("gender"), UNKNOWN)
+    partly = replace(faces, age_low_years=ages, age_high_years=ages, classes={"gender": genders})
+    both, gender = (
+        {
+            (metric.task, each.n, metric.n)
+            for each in measure(make_artifact(name, heads=heads), partly).values()
+            for metric in each.metrics
+        }
+        for name, heads in (("both", ("gender", "age")), ("one", ("gender",)))
+    )
+    assert both == {("gender", 30, 20), ("age", 30, 30)}, "so a figure needs its own n"
+    assert gender == {("gender", 20, 20)}, "so models of unlike heads have unlike faces"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ PIPELINES: dict[str, Pipeline] = {
     "resized by cubic interpolation": lambda rgb: np.asarray(
         cv2.resize(rgb, (8, 8), interpolation=cv2.INTER_CUBIC)
     ),
-    "mirrored (harmless)": lambda rgb: area(rgb)[:, ::-1],
+    "mirrored": lambda rgb: area(rgb)[:, ::-1],
     "crop too tight (0.8 of the side)": lambda rgb: area(rgb[3:33, 3:33]),  # 30 of 37 px
     "turned a quarter left": lambda rgb: np.rot90(area(rgb)),
 }

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeface.bench.mistakes import RIGHT, Mistake, mistakes_for, outputs_under, whole_picture
+from edgeface.config import Recipe
 from edgeface.runtime.artifact import load_artifact
 from edgeface.runtime.crop import crop
 from edgeface.runtime.detect import Detection
@@ -108,6 +109,13 @@ def test_swapped_classes_turn_the_probability_round(tmp_path: Path) -> None:
     said = outputs_under(mistake_called("classes", predictor), predictor, PICTURE, FACE)
     expected = answer(SMALL)
     assert said == pytest.approx({"age": expected["age"], "gender": 1 - expected["gender"]})
+
+
+def test_mirroring_is_called_harmless_only_where_training_did_it(tmp_path: Path) -> None:
+    mirrored = mistake_called("mirrored", predictor_of(tmp_path, "float32"))
+    assert mirrored.name == "mirrored", "recipes with flip = false do not mirror"
+    assert "if training mirrored its pictures too (train.augment.flip in its" in mirrored.advice
+    assert Recipe().train.augment.flip, "the name that the advice gives is that of the setting"
 
 
 def test_mistakes_of_quantization_are_tried_on_int8_only(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from edgeface.bench.corruption import CorruptedQuality
 from edgeface.bench.delegation import Delegation
 from edgeface.bench.frames import Frame, FrameTimes, PictureSize
 from edgeface.bench.latency import LatencySamples, MemoryUse
+from edgeface.bench.paired_bootstrap import Resampling
 from edgeface.bench.parity import MetricAgreement, Parity, TensorParity
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import (
@@ -32,6 +33,7 @@ from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.slices import SliceFigure, SliceQuality
 from edgeface.bench.soak import Soak, SoakWindow
 from edgeface.bench.thread_sweep import ThreadLatency
+from edgeface.bench.verdict import Comparison
 from edgeface.errors import BenchmarkError
 from edgeface.records import to_mapping
 from edgeface.runtime.device_facts import DeviceInfo, describe_local
@@ -96,7 +98,16 @@ def version_2() -> dict[str, Any]:
     return {**without(to_mapping(result()), SINCE_3), "schema_version": 2}
 
 
-SINCE_3 = {"sweep", "soak", "parity", "delegation", "frames", "samples", "invalid_reasons"}
+def version_3() -> dict[str, Any]:
+    """What the edgeface before verdicts against the baseline wrote."""
+    mapping = {**to_mapping(result()), "schema_version": 3}
+    del mapping["comparisons"]
+    return mapping
+
+
+SINCE_3 = {"sweep", "soak", "parity", "delegation", "frames", "samples", "invalid_reasons"} | {
+    "comparisons"
+}
 
 
 def without(mapping: dict[str, Any], keys: set[str]) -> dict[str, Any]:
@@ -209,9 +220,31 @@ def test_a_file_of_version_2_is_read_and_nobody_looked_at_its_device(tmp_path: P
     assert read.device_before.soc is None
 
 
-def test_what_is_written_now_is_version_3(tmp_path: Path) -> None:
+def test_a_file_of_version_3_is_read_and_has_no_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(version_3()))
+    assert read_result(path) == result(schema_version=3)
+
+
+def test_what_is_written_now_is_version_4(tmp_path: Path) -> None:
     write_result(tmp_path / "a.json", result())
-    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == 3
+    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == 4
+
+
+def test_verdicts_are_read_back_and_no_older_version_can_hold_them(tmp_path: Path) -> None:
+    verdict = Comparison(
+        candidate="small",
+        reference="large",
+        n=1,
+        by_group=True,
+        resampling=Resampling(),
+        tasks=(),
+    )
+    made = result(comparisons=(verdict,))
+    write_result(tmp_path / "a.json", made)
+    assert read_result(tmp_path / "a.json") == made
+    with pytest.raises(ValueError, match="the result has fields of version 4"):
+        result(schema_version=3, comparisons=(verdict,))
 
 
 def test_all_that_version_3_added_is_read_back(tmp_path: Path) -> None:
@@ -345,11 +378,11 @@ def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (put("schema_version", 0), "schema_version is 0, expected 1, 2 or 3"),
-        (put("schema_version", 4), "schema_version is 4, expected 1, 2 or 3"),
-        (put("schema_version", True), "schema_version is True, expected 1, 2 or 3"),
-        (put("schema_version", "1"), "schema_version is '1', expected 1, 2 or 3"),
-        (delete("schema_version"), "schema_version is None, expected 1, 2 or 3"),
+        (put("schema_version", 0), "schema_version is 0, expected 1, 2, 3 or 4"),
+        (put("schema_version", 5), "schema_version is 5, expected 1, 2, 3 or 4"),
+        (put("schema_version", True), "schema_version is True, expected 1, 2, 3 or 4"),
+        (put("schema_version", "1"), "schema_version is '1', expected 1, 2, 3 or 4"),
+        (delete("schema_version"), "schema_version is None, expected 1, 2, 3 or 4"),
         (put("schema_version", 1), "small has fields of version 2, but schema_version is 1"),
         (delete("runtime"), "runtime: missing"),
         (put("note", "x"), "note: unknown key"),

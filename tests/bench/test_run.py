@@ -222,6 +222,50 @@ def test_races_of_slices_have_the_names_of_the_data(make_artifact: MakeArtifact)
     assert "Black" in [each.name for each in entry.slices if each.by == "race"]
 
 
+def forty(side_px: int) -> Faces:
+    """Men and women of 20 to 59 years, an age each."""
+    ages = np.arange(20, 60)
+    return Faces(
+        ids=tuple(map(str, ages)),
+        images=np.zeros((40, side_px, side_px, 3), np.uint8),
+        age_low_years=ages,
+        age_high_years=ages,
+        classes={"gender": ages % 2},
+    )
+
+
+def says(artifact: Artifact, faces: Faces, **_: Any) -> dict[str, Any]:
+    """The model "small" is wrong by 1 year and about no gender, "large" by 4 and about all."""
+    is_small, gender = artifact.sidecar.name == "small", faces.class_of("gender")
+    return {
+        "age": faces.exact_age_years + (1.0 if is_small else 4.0),
+        "gender": np.where(gender == 1, 0.9, 0.1) if is_small else np.full(len(faces), 0.5),
+    }
+
+
+def test_each_model_gets_a_paired_verdict_against_the_baseline(make_artifact: MakeArtifact) -> None:
+    world = World()
+    artifacts = [make_artifact("small"), make_artifact("large", side_px=64)]
+    probes = replace(world.probes(), predict=says)
+    copies = {str(age): f"photograph {age // 2}" for age in range(20, 60)}
+    plan = BenchPlan(protocol=PROTOCOL, baseline="large")
+    for groups, count in (({}, 40), (copies, 20)):
+        held_out = world.held_out(load=forty, groups=groups)
+        (found,) = run(world, artifacts, plan=plan, held_out=held_out, probes=probes).comparisons
+        assert (found.candidate, found.reference, found.n) == ("small", "large", 40)
+        of = {task.task: task.overall for task in found.tasks}
+        assert (of["age"].candidate, of["age"].reference, of["age"].groups) == (1.0, 4.0, count)
+        assert (of["gender"].candidate, of["gender"].reference) == (100.0, 50.0)
+    assert [task.overall.verdict for task in found.tasks] == ["undecided"] * 2, "20 are too few"
+
+
+def test_there_is_no_verdict_against_random_weights(make_artifact: MakeArtifact) -> None:
+    artifacts = [make_artifact("small"), make_artifact("raw", trained=False)]
+    for baseline in (None, "raw"):
+        plan = BenchPlan(protocol=PROTOCOL, baseline=baseline)
+        assert run(World(), artifacts, plan=plan).comparisons == ()
+
+
 def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) -> None:
     governor, shaky = run(World(), [make_artifact("calm"), make_artifact("shaky")]).warnings
     assert governor.startswith("governor is powersave")

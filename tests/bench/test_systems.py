@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -45,12 +44,14 @@ def sidecar(make_artifact: MakeArtifact) -> Callable[..., Sidecar]:
         system: str = "S4",
         heads: tuple[str, ...] = ("gender", "age"),
         backbone: str = "cnn3",
-        model: dict[str, Any] | None = None,
+        training: str = "first",
         steps: tuple[str, ...] = (),
     ) -> Sidecar:
         base = make_artifact(name, heads=heads).sidecar
-        recipe = {"system": system, "description": "four blocks", "model": model or {}}
-        provenance = replace(base.provenance, recipe=recipe, steps=steps, manifest_sha256="m")
+        recipe = {"system": system, "description": "four blocks"}
+        provenance = replace(
+            base.provenance, recipe=recipe, steps=steps, run_id=f"{training}, {backbone}"
+        )
         return replace(
             base,
             scheme=scheme,
@@ -174,10 +175,10 @@ def test_float_and_int8_figures_of_one_network_stand_in_one_row(
     assert (gender.device, gender.p50_ms, gender.fps) == (None, None, None)
 
 
-def test_networks_that_differ_are_not_paired(sidecar: Callable[..., Sidecar]) -> None:
+def test_models_of_two_trainings_are_not_paired(sidecar: Callable[..., Sidecar]) -> None:
     figure = metric("gender", "accuracy", 0.9, 7)
-    plain = sidecar("a-float32", "float32", figure, model={"dropout_ratio": 0.3})
-    int8 = sidecar("b-int8", "int8", figure, model={"dropout_ratio": 0.5})
+    plain = sidecar("a-float32", "float32", figure, training="first")
+    int8 = sidecar("b-int8", "int8", figure, training="second")
     rows = of(system_rows([plain, int8]), "S4")
     found = {row.model: (row.float32, row.int8) for row in rows if row.figure == "accuracy"}
     assert found == {"a-float32": (figure, None), "b-int8": (None, figure)}

@@ -245,7 +245,7 @@ def everything(image: Tensor) -> Tensor:
     gate = L.Dense(16, activation="sigmoid")(L.Dense(3, activation="elu", name="few")(squeezed))
     gated = L.Multiply()([largest, L.Reshape((1, 1, -1))(L.Reshape((1, 16))(gate))])
     pooled = L.AveragePooling2D()(L.ZeroPadding2D(1)(L.LeakyReLU()(gated)))
-    odd = L.LayerNormalization()(conv("before", 6)(pooled))
+    odd = L.LayerNormalization(name="odd")(conv("before", 6)(pooled))
     flat = L.Flatten()(L.Concatenate()([pooled, odd]))
     return L.Dense(7, activation="tanh", name="dense")(flat)
 
@@ -293,4 +293,4 @@ def test_the_rich_network_is_followed_as_drawn(rich: Any) -> None:
         "few": 3,
         "dense": 7,
     }
-    assert graph.frozen == ("layer_normalization (LayerNormalization)",)
+    assert graph.frozen == ("odd (LayerNormalization)",)

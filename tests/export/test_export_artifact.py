@@ -31,7 +31,7 @@ from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.interpreter import open_model, run
 from edgeface.runtime.preprocess import to_input
 from edgeface.runtime.selftest import self_test
-from edgeface.types import Metric, Provenance, Quality, Scheme, SilentReporter
+from edgeface.types import ImageSpec, Metric, Provenance, Quality, Scheme, SilentReporter
 
 RUN_ID = "a" * 64
 # design.md: <backbone>-a<width %>-<side>px[-p<pruned %>]-<scheme>
@@ -95,6 +95,7 @@ def test_a_model_of_any_heads_is_whole_and_its_golden_vectors_pass(
     spec = ModelSpec(
         backbone="cnn3",
         side_px=32,
+        crop="one hand",
         weights="none",
         heads=heads,
         classes={name: named[name] for name in heads if name != "age"},
@@ -110,6 +111,7 @@ def test_a_model_of_any_heads_is_whole_and_its_golden_vectors_pass(
         write_artifact(artifact)
         loaded = load_artifact(artifact.path)
         contract = loaded.sidecar.contract
+        assert contract.image == ImageSpec(side_px=32, crop="one hand")
         assert tuple(head.name for head in contract.heads) == heads
         assert [each.shape for each in contract.outputs] == [(1, units[name]) for name in heads]
         for vector in loaded.sidecar.golden:

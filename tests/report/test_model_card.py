@@ -303,13 +303,15 @@ def test_what_was_not_measured_says_so() -> None:
 
 def test_spoiled_faces_are_shown_clean_and_at_the_strongest() -> None:
     def of(kind: Any, strength: int, accuracy: float) -> CorruptedQuality:
-        metrics = (metric("accuracy", accuracy), metric("mae", 5.0, "years"))
+        metrics = (metric("accuracy", accuracy, n=80), metric("mae", 5.0, "years", n=100))
         return CorruptedQuality(kind=kind, strength=strength, n=100, metrics=metrics)
 
     spoiled = (of("none", 0, 0.94), of("blur", 1, 0.93), of("blur", 3, 0.81))
     card = model_card(SIDECAR, [result(entry(NAME, SHA256, 1.0, corruptions=spoiled))], PAGE)
-    assert row(card, "clean") == ["94.0 (93.0–95.0)", "5.00 (4.99–5.01)", "100"]
-    assert row(card, "blur (1, 2, 3: ")[0] == "81.0 (80.0–82.0)"
+    assert row(card, "clean") == ["94.0 (93.0–95.0), 80", "5.00 (4.99–5.01), 100"]
+    assert row(card, "blur (1, 2, 3: ")[0] == "81.0 (80.0–82.0), 80"
+    headings = "| spoiled faces | gender accuracy % (95 %), n | age MAE years (95 %), n |"
+    assert headings in card
     assert "not measured." not in card.partition("spoiled at")[2].partition("Other sets")[0]
 
 

@@ -136,6 +136,21 @@ def test_nothing_is_squeezed_at_100_columns(tmp_path: Path) -> None:
     assert lines[at + 1].split()[-3:] == ["weights", "measured", "measured"]
 
 
+def test_a_figure_of_fewer_images_says_how_many(tmp_path: Path) -> None:
+    gender, age = QUALITY.metrics
+    other = replace(gender, task="expression", value=0.5, low=0.4, high=0.6, n=3589)
+    mixed = replace(QUALITY, n=7662, metrics=(replace(gender, n=4073), age, other))
+    write_model(tmp_path, INT8, quality=mixed)
+    lines = printed(tmp_path).splitlines()
+    assert max(map(len, lines)) <= 100
+    at = next(number for number, line in enumerate(lines) if INT8 in line)
+    assert "n = 7,662" in lines[at + 1]
+    assert " ".join(lines[at + 2].split()).endswith("n = 4,073 n = 4,073")
+    assert "expression accuracy 50.0 % (40.0–60.0; n = 3,589)" in " ".join(
+        printed(tmp_path, 200).split()
+    )
+
+
 def test_the_mapping_has_name_scheme_size_figures_and_licence(tmp_path: Path) -> None:
     path = write_model(tmp_path, INT8)
     (listing,) = list_models(tmp_path)

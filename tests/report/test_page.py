@@ -189,6 +189,17 @@ def test_a_baseline_with_random_weights_gives_no_verdict() -> None:
     assert "edgeface report --html FILE --data MANIFEST --before MODEL --after MODEL" in text
 
 
+def test_a_figure_of_fewer_images_says_how_many() -> None:
+    whole = quality(0.94, 4.7)
+    fewer = tuple(replace(m, n=300) if m.task == "gender" else m for m in whole.metrics)
+    made = result(entry(INT8, 2.0, 3_000_000, quality=replace(whole, metrics=fewer)), baseline=None)
+    older = replace(made, started_utc="2025-01-02T03:04:05.000000+00:00")
+    page = report_page(PageContent(files=[file_of(made), file_of(older, "a_local_older.json")]))
+    # 0.98 and 1.02 times 94: among all models, and in the table of the other run
+    assert page.count("<small>92.1–95.9; n = 300</small>") == 2
+    assert "<small>4.61–4.79</small>" in page, "of all 400"
+
+
 def test_drawn_faces_are_said_loudly_before_any_figure() -> None:
     drawn = result(entry(INT8, 2.0, 3_000_000, quality=quality(0.9, 5.0, "drawn faces")))
     page = report_page(PageContent(files=[file_of(drawn)]))

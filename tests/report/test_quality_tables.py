@@ -12,7 +12,12 @@ from rich.console import Console
 from edgeface.bench.corruption import CORRUPTIONS, STRENGTHS, CorruptedQuality
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.bench.slices import SliceFigure, SliceQuality
-from edgeface.report.quality_tables import corruption_table, metric_figure, quality_markdown
+from edgeface.report.quality_tables import (
+    corruption_table,
+    images_of,
+    metric_figure,
+    quality_markdown,
+)
 from edgeface.types import Metric
 from support import report_results as reports
 
@@ -65,6 +70,33 @@ def test_every_corruption_is_a_row_of_the_terminal() -> None:
     assert "rotation 10, 20, 30 degrees" in " ".join(text.getvalue().split())
 
 
+def test_every_figure_on_spoiled_faces_has_its_own_images() -> None:
+    # drawn from the faces with a label of any head: of 1,000, 800 have a gender and all an age
+    fewer = tuple(
+        replace(each, metrics=(replace(each.metrics[0], n=800), each.metrics[1])) for each in EVERY
+    )
+    made = result(entry(LONG, *EVERY), entry("fewer", *fewer))
+    (markdown,) = quality_markdown(made)
+    assert markdown.startswith("Spoiled faces, the same for every model of the same heads. Str")
+    last = {
+        tuple(cells[:3]): cells[-1]
+        for line in markdown.splitlines()
+        if len(cells := [each.strip() for each in line.strip("|").split("|")]) == 8
+    }
+    for kind in CORRUPTIONS:
+        assert last["fewer", kind, "gender accuracy %"] == "800"
+        assert last["fewer", kind, "age MAE years"] == "1,000"
+        assert last[LONG, kind, "gender accuracy %"] == "1,000"
+    text = io.StringIO()
+    Console(file=text, width=100).print(corruption_table(made))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    starts = [line.split("  ")[0].strip() for line in lines]
+    at = starts.index("fewer")
+    assert starts[at + 1 : at + 3] == ["gender %: n = 800", "MAE: n = 1,000"]
+    assert starts.count("n = 1,000") == 1, "once where all are of the same images"
+
+
 def test_a_result_without_quality_has_no_table() -> None:
     assert quality_markdown(result(entry("bare"))) == []
 
@@ -97,6 +129,16 @@ def test_too_few_images_are_said_with_their_number() -> None:
     assert metric_figure(wide).one_line() == "5.00 (4.00–6.00)"
 
 
+def test_a_figure_says_its_images_where_others_stand_beside_it() -> None:
+    figure = metric("accuracy", 0.5, "ratio")
+    assert metric_figure(figure, 1000).one_line() == "50.0 (25.0–100.0)"
+    assert metric_figure(figure, 1200).one_line() == "50.0 (25.0–100.0; n = 1,000)"
+    assert metric_figure(figure, 1200).details == "25.0–100.0; n = 1,000"
+    assert metric_figure(None, 1200).details == ""
+    assert images_of([figure, None, replace(figure, n=7)]) == "7 or 1,000"
+    assert images_of([None]) == "not measured"
+
+
 def test_a_share_of_decades_has_a_column_only_where_it_was_measured() -> None:
     known = reports.quality(0.9, 5.0)
     right = metric("decade_accuracy", 0.582, "ratio")
@@ -106,7 +148,7 @@ def test_a_share_of_decades_has_a_column_only_where_it_was_measured() -> None:
     further = next(each for each in quality_markdown(result(*made[1:])) if "ROC AUC" in each)
     heading, _, row = (line.split(" | ") for line in further.splitlines())
     assert heading[-1] == "age decade right % (95 %) |"
-    assert row[-1] == "58.2 (29.1–116.4) |"
+    assert row[-1] == "58.2 (29.1–116.4; n = 1,000) |", "the others are of 400"
 
 
 def test_the_worst_group_of_another_attribute_is_told_too() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import edgeface
 from edgeface.bench.systems import PUBLISHED, PublishedFigure, SystemRow, system_rows
 from edgeface.errors import ArtifactError
 from edgeface.records import write_json
@@ -43,6 +44,7 @@ from support.report_results import (
     result,
 )
 
+RECIPES = Path(edgeface.__file__).parent / "recipes"
 TENSOR = TensorSpec(name="x", shape=(1, 1), dtype="int8", scale=1.0, zero_point=0)
 MEASURED = SystemRow(
     system="S4",
@@ -104,6 +106,41 @@ def test_a_measured_row_has_all_its_figures() -> None:
         "1.14 (local)",
         "22.0",
     ]
+
+
+def test_models_of_one_name_are_told_apart_by_their_recipes() -> None:
+    blocks = "S4 as published, 3 blocks"
+    details = ": grey 128 px, gender and age, Adam, BCE + MAE, 12 epochs"
+    wide = f"{blocks}, wider branches, more dropout"
+    rows = [replace(MEASURED, recipe=f"{each}{details}") for each in (blocks, wide)]
+    assert [line.recipe for line in system_lines(rows)] == [blocks, wide]
+    markdown = systems_markdown(rows)
+    for each in (blocks, wide):
+        assert f"| cnn5-a100-128px-int8 ({each}) | utkface, test" in markdown
+    console = Console(file=io.StringIO(), width=100)
+    console.print(systems_table(rows))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "more dropout" in text
+    assert "12 epochs" not in text.partition("Published: as")[0]
+    section = systems_section(rows)
+    assert section is not None
+    table = section.blocks[0]
+    assert isinstance(table, Table)
+    assert [row[2].detail for row in table.rows] == [blocks, wide]
+
+
+def test_what_is_done_otherwise_here_is_a_note_of_its_own() -> None:
+    notes = system_notes(system_rows(()))
+    (ours,) = (note for note in notes if note.startswith("S1 here: "))
+    assert notes[notes.index(ours) - 1].startswith("S1: "), "below what the authors say"
+    assert "celeba-resnet18 and celeba-googlenet" in ours
+    assert "random weights" in ours
+    for name in ("resnet18", "googlenet"):
+        text = (RECIPES / f"celeba-{name}.toml").read_text("utf-8")
+        assert 'weights = "none"' in text, "the note holds"
+    assert not any("here:" in note for note in system_notes([MEASURED]))
 
 
 def test_every_published_figure_is_there_without_any_model() -> None:
@@ -168,8 +205,8 @@ def test_another_file_in_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_cannot_write_markup() -> None:
-    evil = replace(MEASURED, model="<b>|x\x1b", data="[y](z)")
+    evil = replace(MEASURED, model="<b>|x\x1b", recipe="<i>\x1b|\nz", data="[y](z)")
     text = systems_markdown([evil])
-    assert "\\<b\\>\\|x\\x1b" in text.replace("\\\\", "\\")
+    assert "\\<b\\>\\|x\\x1b (\\<i\\>\\x1b\\| z)" in text.replace("\\\\", "\\")
     assert "\x1b" not in text
     assert "\\[y\\](z)" in text

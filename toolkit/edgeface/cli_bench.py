@@ -64,7 +64,7 @@ def bench(
     ] = "local",
     devices_file: DevicesOption = None,
     against: Annotated[
-        Path | None, typer.Option(help="Baseline artifact. Default: the VGG16 float32 given.")
+        Path | None, typer.Option(help="Baseline artifact. Default: the VGG16 given.")
     ] = None,
     json_file: Annotated[
         Path | None,
@@ -333,6 +333,7 @@ def _show(result: BenchResult, *, corruptions: bool) -> None:
     from edgeface.report.device_tables import device_tables
     from edgeface.report.quality_tables import corruption_table
     from edgeface.report.tables import bench_table, class_table
+    from edgeface.report.verdict_tables import verdict_table
 
     console = table_console()
     console.print(bench_table(result))
@@ -343,6 +344,8 @@ def _show(result: BenchResult, *, corruptions: bool) -> None:
         console.print(table)
     if corruptions:
         console.print(corruption_table(result))
+    if result.comparisons:
+        console.print(verdict_table(result.comparisons))
 
 
 def _model_paths(given: Sequence[Path]) -> list[Path]:
@@ -361,9 +364,13 @@ def _model_paths(given: Sequence[Path]) -> list[Path]:
 
 
 def _vgg16(artifacts: Sequence[Artifact]) -> str | None:
-    names = [
-        each.sidecar.name
-        for each in artifacts
-        if each.sidecar.backbone == "vgg16" and each.sidecar.scheme == "float32"
-    ]
-    return names[0] if len(names) == 1 else None
+    """Name the baseline: the one VGG16 in float32, else the one with float16 weights."""
+    for scheme in ("float32", "float16"):
+        names = [
+            each.sidecar.name
+            for each in artifacts
+            if (each.sidecar.backbone, each.sidecar.scheme) == ("vgg16", scheme)
+        ]
+        if names:
+            return names[0] if len(names) == 1 else None
+    return None

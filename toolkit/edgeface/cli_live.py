@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from edgeface.cli_predict import DetectorOption, MinFaceOption, ModelArgument, _open_detector
+from edgeface.cli_predict import (
+    DetectorOption,
+    MinFaceOption,
+    ModelArgument,
+    _check_crop,
+    _open_detector,
+)
 from edgeface.console import print_line, reporter_of, table_console
 from edgeface.errors import ConfigError, DeviceError
 
@@ -76,6 +82,7 @@ def live(
     if not headless:
         check_window()
     predictor = open_predictor(load_artifact(model))
+    _check_crop("live", predictor.contract)
     finder = _open_detector(detector, min_face_px, reporter_of(context))
     opened = open_source(source)
     info = opened.info

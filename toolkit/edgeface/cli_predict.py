@@ -55,6 +55,8 @@ def predict(
     _check_detection(no_detect, detector, min_face_px)
     predictor = open_predictor(load_artifact(model))
     reporter = reporter_of(context)
+    if not no_detect:
+        _check_crop("predict", predictor.contract)
     finder = None if no_detect else _open_detector(detector, min_face_px, reporter)
     pictures = _pictures(images)
     targets = _drawing_targets(draw, [path for path, error in pictures if not error])
@@ -132,6 +134,20 @@ def _check_detection(no_detect: bool, detector: Path | None, min_face_px: int | 
     if no_detect and given:
         raise ConfigError(
             "predict", [f"--no-detect looks for no faces, so leave out {' and '.join(given)}"]
+        )
+
+
+def _check_crop(command: str, contract: Contract) -> None:
+    """Refuse a model that was trained on something else than the detectors cut out."""
+    from edgeface.types import WHOLE_FACE
+
+    if contract.image.crop != WHOLE_FACE:
+        raise ConfigError(
+            command,
+            [
+                f"the model takes {contract.image.crop}; no detector here cuts that out, give such "
+                "pictures to: edgeface predict --no-detect"
+            ],
         )
 
 

@@ -85,6 +85,16 @@ class Recipe:
                 "of the model other than age, which has train.age_weight",
             ),
             (
+                not self.quantize.fine_tune.freeze_backbone,
+                "quantize.fine_tune.freeze_backbone is true, expected false: training with "
+                "rounding trains every kernel that it rounds",
+            ),
+            (
+                self.quantize.method != "qat" or self.model.colour == "rgb",
+                "quantize.method is 'qat' with model.colour 'grey', expected 'post_training': it "
+                "would train what makes the picture grey",
+            ),
+            (
                 not self.prune.fine_tune.freeze_backbone,
                 "prune.fine_tune.freeze_backbone is true, expected false: a cut backbone recovers "
                 "only if it learns",

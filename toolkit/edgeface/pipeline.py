@@ -154,7 +154,8 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     started = start_stage(request.start, manifest) if request.start else None
     if started:
-        recipe = replace(recipe, model=started[1].spec)
+        repeats = recipe.system or started[1].recipe.get("system", "")
+        recipe = replace(recipe, model=started[1].spec, system=repeats)
     check_test_labels(manifest, recipe.model)
     paths = artifact_paths(out, recipe)
     kept = model_paths(out, recipe)
@@ -231,8 +232,9 @@ def _quantized(
     """Choose calibration images and quantize."""
     dense = to_float_tflite(model)  # zeros may be stored sparse in `floats`, which int8 cannot be
     rows, calibration = calibration_of(run, path.stem)
-    run.reporter.say(f"quantizing with {len(calibration)} calibration images of the training split")
     spec = run.recipe.quantize
+    used = f" with {len(calibration)} calibration images of the training split"
+    run.reporter.say(f"quantizing to {spec.scheme}{used if spec.scheme == 'int8' else ''}")
     if spec.method == "post_training" and spec.scheme == "int8":
         stability = _stability(dense, calibration, run)
         record = calibration_record(run.manifest, rows, run.recipe.seed, stability)
@@ -335,6 +337,7 @@ def golden_images() -> tuple[NDArray[np.uint8], ...]:
 
 def _baseline(path: Path, run: Run, reporter: Reporter) -> Artifact:
     spec, seed = baseline_of(run.recipe.model), run.recipe.seed
+    reporter.say("the VGG16 baseline: building and converting")
     model = build_model(spec, seed=seed, reporter=reporter)
     return make_artifact(
         to_float_tflite(model),

@@ -24,7 +24,7 @@ from edgeface.config import PruneSpec, Recipe, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.data.faces import Faces
 from edgeface.data.labels import check_classes
-from edgeface.data.manifest import Manifest, Split, shared_attributes
+from edgeface.data.manifest import Manifest, Split
 from edgeface.data.sources import CacheSpec, load_faces, open_data
 from edgeface.errors import ModelError
 from edgeface.export.layer_files import layer_files
@@ -103,7 +103,8 @@ def open_manifest(recipe: Recipe, data: Sequence[Path], reporter: Reporter) -> M
     reporter.say(f"{manifest.label}: {used} images: {counts}")
     if manifest.left_out:
         reporter.say(f"left out: {len(manifest.left_out)} images")
-    check_classes(shared_attributes(manifest.sources), heads, manifest.label)
+    attributes = [each for source in manifest.sources for each in source.attributes]
+    check_classes(attributes, heads, manifest.label)
     return manifest
 
 

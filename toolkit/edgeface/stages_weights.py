@@ -117,7 +117,8 @@ def quantize_stage(
         )
         return content, f"int8 after training, {len(layers)} layers float32"
     content = quantize(float_content, calibration, plan, run.reporter)
-    return content, f"{spec.scheme} after training, {len(calibration)} calibration images"
+    used = f", {len(calibration)} calibration images" if spec.scheme == "int8" else ""
+    return content, f"{spec.scheme} after training{used}"
 
 
 def _trained_with_rounding(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgeface.records import RangeError
+from edgeface.types import WHOLE_FACE
 
 # a head's name becomes the name of a Keras layer, of a tensor and of a key of the printed JSON
 _HEAD_NAME = re.compile("[a-z][a-z0-9_]*")
@@ -120,6 +121,8 @@ class ModelSpec:
         side_px: height and width of the input.
         colour: what the backbone sees of the picture: "rgb", or its brightness alone, "grey". The
             model's input is the colour picture either way; the conversion is inside.
+        crop: what the pictures show, in words. Other crops than the default cannot be cut out of a
+            picture by the detectors here.
         heads: the attributes it predicts, in order; a face that lacks one's label is masked there.
         classes: names of the classes of each head that is neither "age" nor "gender", as the data
             names them: two make a binary head, more a head of classes.
@@ -139,6 +142,7 @@ class ModelSpec:
     width_ratio: float = 1.0
     side_px: int = 128
     colour: Literal["rgb", "grey"] = "rgb"
+    crop: str = WHOLE_FACE
     heads: tuple[str, ...] = (GENDER, AGE)
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     age_head: Literal["expectation", "regression", "decades"] = "expectation"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, Literal, Optional, Protocol, Tuple
 
 SIDECAR_SCHEMA_VERSION = 1
+WHOLE_FACE = "one aligned face with hair and chin, filling most of a square"
+"""What pictures show that the detectors here cut out."""
 GENDER_CLASSES = ("male", "female")  # UTKFace's own coding: 0 male, 1 female
 
 HeadKind = Literal["binary", "classes", "expectation", "regression", "decades"]
@@ -85,7 +87,7 @@ class ImageSpec:
     low: float = 0.0
     high: float = 255.0
     resize: Literal["area"] = "area"
-    crop: str = "one aligned face with hair and chin, filling most of a square"
+    crop: str = WHOLE_FACE
 
 
 @dataclass(frozen=True)

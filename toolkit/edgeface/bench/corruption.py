@@ -75,8 +75,8 @@ class CorruptedQuality:
     Attributes:
         kind: of corruption; "none" for the same faces unspoiled.
         strength: 1 to 3; 0 with "none".
-        n: images.
-        metrics: each head's accuracy or MAE, as in `Quality`.
+        n: images drawn, each with a label of any of the heads.
+        metrics: each head's accuracy or MAE, as in `Quality`; of those with that head's label.
     """
 
     kind: Literal["none", "darker", "brighter", "blur", "noise", "jpeg", "rotation"]
@@ -175,7 +175,7 @@ def measure_corruptions(
     return tuple(found)
 
 
-_SEED = 0  # of which images are drawn and of how they are spoiled: the same for every model
+_SEED = 0  # of which images are drawn and of how they are spoiled, so that models can be compared
 _Variant = tuple[Literal["none"] | Corruption, int]
 _VARIANTS: tuple[_Variant, ...] = (
     ("none", 0),

@@ -35,7 +35,7 @@ def find_held_out(
         was not given.
 
     Raises:
-        BenchmarkError: the artifacts were trained on unlike data.
+        BenchmarkError: the artifacts were trained on unlike data, and some was given.
         DataError: the data is not what the artifacts were trained on, so that its test split may
             hold training images; or calibration images are not in its training split.
         ArtifactError: a sidecar does not say how its data was divided.
@@ -47,6 +47,9 @@ def find_held_out(
     sources = {a.sidecar.provenance.manifest_sha256: a for a in trained}
     if len(sources) > 1:
         names = ", ".join(a.sidecar.name for a in sources.values())
+        if not data and all(each.sidecar.provenance.data_kind == "folder" for each in trained):
+            reporter.say(f"quality: not measured, {names} were trained on unlike data")
+            return None
         raise BenchmarkError(
             f"{names}: trained on unlike data or splits, expected one; bench them apart"
         )
@@ -86,6 +89,7 @@ def find_held_out(
         manifest_sha256=manifest.sha256,
         load=lambda side_px: load_faces(manifest, "test", side_px, cache, reporter),
         race_names=next((each.classes for each in attributes if each.name == "race"), ()),
+        groups={manifest.key(row): row.group for row in manifest.of_split("test")},
     )
 
 

@@ -246,8 +246,9 @@ _CROPS = (
         prepare=partial(_turned, quarters=-1),
     ),
     Mistake(
-        name="mirrored (harmless)",
-        advice="nothing to change: training mirrored its pictures too",
+        name="mirrored",
+        advice="nothing to change if training mirrored its pictures too (train.augment.flip in its "
+        "recipe)",
         prepare=_mirrored,
     ),
 )

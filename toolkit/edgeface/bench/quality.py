@@ -1,14 +1,14 @@
 """Quality of an artifact, by running its `.tflite` on held-out faces.
 
-In: an artifact and labelled faces of its side. Out: `Quality`, of those of its heads that a face has
-a label of. That the faces are held out is the caller's word; who cannot name the split has nothing
-to pass here.
+In: an artifact and labelled faces of its side. Out: `Quality`, of those of its heads that a face
+has a label of. That the faces are held out is the caller's word; who cannot name the split has
+nothing to pass here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ class HeldOut:
         manifest_sha256: of the manifest that made the split.
         load: gives them as images of a side in pixels; the same faces for every side.
         race_names: by class number, for the names of slices.
+        groups: by a face's id, the photograph that it is a copy of; empty where nobody knows.
         corruption_images: faces that are also measured spoiled, at most; 0 for none.
     """
 
@@ -45,6 +46,7 @@ class HeldOut:
     manifest_sha256: str
     load: Callable[[int], Faces]
     race_names: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
     corruption_images: int = 0
 
 

@@ -25,17 +25,19 @@ from edgeface.bench.run_samples import RunSamples
 from edgeface.bench.slices import SliceQuality
 from edgeface.bench.soak import Soak
 from edgeface.bench.thread_sweep import ThreadLatency
+from edgeface.bench.verdict import Comparison
 from edgeface.errors import BenchmarkError
 from edgeface.records import RecordError, from_mapping, write_json
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Quality, Scheme
 
-RESULT_SCHEMA_VERSION = 3
+RESULT_SCHEMA_VERSION = 4
 """Version 2 added to an entry how it was compressed, its gzip size, slices and corruptions; version
 3 thread sweep, soak, parity, delegation and frames, and to the result what the device did meanwhile
-and why it may be invalid. What an older record lacks was not measured."""
+and why it may be invalid; version 4 to the result the verdicts against the baseline. What an older
+record lacks was not measured."""
 
-READABLE_VERSIONS = (1, 2, 3)
+READABLE_VERSIONS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class BenchResult:
     """One benchmark of one machine.
 
     Attributes:
-        schema_version: one of `READABLE_VERSIONS`; 3 in what is written now.
+        schema_version: one of `READABLE_VERSIONS`; the last in what is written now.
         started_utc: ISO 8601 with a zero offset.
         device_before: the machine before the first inference.
         device_after: the machine after the last.
@@ -123,6 +125,8 @@ class BenchResult:
         warnings: what makes the figures doubtful, in words.
         samples: of the device's state while each process ran; empty where nothing was looked at.
         invalid_reasons: why the figures do not count, in words; empty where they do.
+        comparisons: paired verdict of each trained model against the baseline on the same faces;
+            empty where the baseline is untrained or no quality was measured.
     """
 
     schema_version: int
@@ -140,6 +144,7 @@ class BenchResult:
     warnings: tuple[str, ...]
     samples: tuple[RunSamples, ...] = ()
     invalid_reasons: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
     def __post_init__(self) -> None:
         """Check version, names and that all qualities come from the same images."""
@@ -162,6 +167,8 @@ class BenchResult:
         needed = {entry.name: entry.least_version for entry in self.entries}
         if self.samples or self.invalid_reasons:
             needed["the result"] = 3
+        if self.comparisons:
+            needed["the result"] = 4
         for name, version in needed.items():
             if version > self.schema_version:
                 raise ValueError(

@@ -39,6 +39,8 @@ from edgeface.bench.result import (
 from edgeface.bench.slices import SliceQuality, sliced_quality
 from edgeface.bench.times import Times, measure_times
 from edgeface.bench.validity import judge_run
+from edgeface.bench.verdict import Comparison, Predictions, compare
+from edgeface.bench.verdict_rule import INT8_MARGINS
 from edgeface.commit import source_commit
 from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError
@@ -152,6 +154,30 @@ def bench(
         ),
         samples=times.looks,
         invalid_reasons=judged.invalid_reasons,
+        comparisons=_comparisons(measured, plan.baseline, held_out),
+    )
+
+
+def _comparisons(
+    measured: Mapping[str, _Measured], baseline: str | None, held_out: HeldOut | None
+) -> tuple[Comparison, ...]:
+    """Give each model's verdict against the baseline, where both were run on the same faces."""
+    said = {name: each.said for name, each in measured.items() if each.said is not None}
+    if held_out is None or baseline is None or baseline not in said:
+        return ()
+    reference, labels = said.pop(baseline)
+    # a face that the manifest does not group is a photograph of its own
+    groups = [held_out.groups.get(id, id) for id in labels.ids] if held_out.groups else None
+    return tuple(
+        compare(
+            predictions,
+            reference,
+            labels,
+            margins=INT8_MARGINS,
+            groups=groups,
+            race_names=held_out.race_names,
+        )
+        for predictions, _ in said.values()
     )
 
 
@@ -201,6 +227,7 @@ class _Measured:
     corruptions: tuple[CorruptedQuality, ...] = ()
     delegation: Delegation | None = None
     parity: Parity | None = None
+    said: tuple[Predictions, Faces] | None = None
 
 
 def _entry(artifact: Artifact, times: Times, measured: _Measured) -> BenchEntry:
@@ -306,4 +333,8 @@ def _measured(
         ),
         slices=sliced_quality(predicted, faces, heads, race_names=held_out.race_names),
         corruptions=corruptions,
+        said=(
+            Predictions(name=artifact.sidecar.name, heads=heads, values=predicted),
+            faces.without_images(),
+        ),
     )

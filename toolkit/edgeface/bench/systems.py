@@ -9,7 +9,6 @@ Which system a model repeats is what its recipe says (`Recipe.system`), as its s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -201,8 +200,8 @@ def system_rows(
 ) -> tuple[SystemRow, ...]:
     """Set what was measured beside what was published.
 
-    A model's int8 and float figures belong together where network, data and system are the same;
-    each int8 model of a family gets rows of its own beside the family's unpruned float model.
+    A model's int8 and float figures belong together where both come from one training; each int8
+    model of a family gets rows of its own beside the family's unpruned float model.
 
     Args:
         sidecars: of any artifacts; those of no system are left out.
@@ -242,11 +241,10 @@ def system_of(sidecar: Sidecar) -> SystemId | None:
 
 
 def _families(sidecars: Sequence[Sidecar]) -> list[list[Sidecar]]:
-    """Artifacts of one network and one data set, in the order in which they come."""
+    """Artifacts that come from one training, in the order in which they come."""
     families: dict[str, list[Sidecar]] = {}
     for each in sidecars:
-        network = each.provenance.recipe.get("model")
-        key = json.dumps([network, each.provenance.manifest_sha256, each.backbone], sort_keys=True)
+        key = each.provenance.start_sha256 or each.provenance.run_id
         families.setdefault(key, []).append(each)
     return list(families.values())
 
@@ -270,8 +268,9 @@ def _figures(
     of_model = [each for each in system.figures if each.backbone in ("", sidecar.backbone)]
     for head in sidecar.contract.heads:
         published = [each for each in of_model if each.task == head.name]
-        for figure in published or [None]:
-            yield head, figure
+        yield from ((head, figure) for figure in published)
+        if not published:
+            yield head, None
     for figure in of_model:
         if not figure.task:
             yield None, figure

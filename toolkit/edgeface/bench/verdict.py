@@ -124,11 +124,11 @@ class TaskComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A compressed model against the model it came from.
+    """One model against another: the model it came from, or a baseline.
 
     Attributes:
-        candidate: name of the compressed one.
-        reference: name of the uncompressed one.
+        candidate: name of the one that is judged, e.g. of a compressed model.
+        reference: name of the one it is held against.
         n: images both were run on.
         by_group: whether copies of one photograph were drawn together.
         resampling: how the bootstrap drew.

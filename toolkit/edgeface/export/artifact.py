@@ -77,7 +77,7 @@ def make_artifact(
     if missing:
         raise ExportError(f"{path.stem}: has no output for {', '.join(missing)}")
     contract = Contract(
-        image=ImageSpec(side_px=spec.side_px),
+        image=ImageSpec(side_px=spec.side_px, crop=spec.crop),
         input=signature.input,
         outputs=tuple(signature.outputs[head.name] for head in heads),
         heads=tuple(replace(head, tensor=signature.outputs[head.name].name) for head in heads),

@@ -264,12 +264,11 @@ def _spoiled(corruptions: Sequence[CorruptedQuality]) -> list[str]:
         [
             f"{each.kind} (1, 2, 3: {SETTINGS[each.kind]})" if each.kind in SETTINGS else "clean",
             *(_value(each.metrics, main) for main in figures),
-            f"{each.n:,}",
         ]
         for each in corruptions
         if each.kind not in SETTINGS or each.strength == max(STRENGTHS)
     ]
-    headings = ["spoiled faces", *(plain(f"{main.heading} (95 %)") for main in figures), "n"]
+    headings = ["spoiled faces", *(plain(f"{main.heading} (95 %), n") for main in figures)]
     return [
         f"Some of the same faces, spoiled at three strengths; here the strongest, strength "
         f"{max(STRENGTHS)}.",
@@ -278,7 +277,10 @@ def _spoiled(corruptions: Sequence[CorruptedQuality]) -> list[str]:
 
 
 def _value(metrics: Sequence[Metric], main: MainFigure) -> str:
-    return metric_figure(find_metric(metrics, main.task, main.name)).one_line()
+    metric = find_metric(metrics, main.task, main.name)
+    if metric is None:
+        return NOT_MEASURED
+    return f"{metric_figure(metric).one_line()}, {metric.n:,}"
 
 
 def _find(each: SliceQuality, main: MainFigure) -> SliceFigure | None:

@@ -85,11 +85,12 @@ def models_table(listings: Sequence[ModelListing]) -> Table:
         how = in_words(compression_of(sidecar), sidecar.scheme)
         mark = licences.index(printable(sidecar.licence)) + 1
         metrics = _metrics(sidecar)
+        n = None if sidecar.quality is None else sidecar.quality.n
         figures = (
-            metric_figure(find_metric(metrics, each.task, each.name))
+            metric_figure(find_metric(metrics, each.task, each.name), n)
             for each in (GENDER_ACCURACY, AGE_MAE)
         )
-        lines = (printable(sidecar.name), printable(how), *_others(metrics), f"licence ({mark})")
+        lines = (printable(sidecar.name), printable(how), *_others(metrics, n), f"licence ({mark})")
         cells = (
             "\n".join(lines),
             significant(sidecar.size_bytes / _MB),
@@ -139,13 +140,13 @@ def _metrics(sidecar: Sidecar) -> tuple[Metric, ...]:
     return () if sidecar.quality is None else sidecar.quality.metrics
 
 
-def _others(metrics: Sequence[Metric]) -> list[str]:
+def _others(metrics: Sequence[Metric], n: int | None) -> list[str]:
     """A line for each attribute that has no column."""
     _, _, *others = main_figures(metrics)
     lines = []
     for each in others:
         metric = find_metric(metrics, each.task, each.name)
         if metric is not None:
-            figure = metric_figure(metric)
-            lines.append(f"{printable(each.words)} {figure.value} % ({figure.interval})")
+            figure = metric_figure(metric, n)
+            lines.append(f"{printable(each.words)} {figure.value} % ({figure.details})")
     return lines

@@ -6,7 +6,7 @@ result has no figure is left out: records of an older edgeface lack the later on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -81,11 +81,12 @@ def corruption_table(result: BenchResult) -> Table:
     last = ""
     for entry in result.entries:
         for kind, columns in _by_kind(entry.corruptions, figures):
+            named = f"{entry.name}\n{_images_by_figure(columns)}" if entry.name != last else ""
             table.add_row(
-                Text(f"{entry.name}\nn = {entry.corruptions[0].n:,}" if entry.name != last else ""),
+                Text(named),
                 Text(kind),
                 *(
-                    Text("\n".join(figure.value for figure in column))
+                    Text("\n".join(metric_figure(metric).value for metric in column))
                     for column in zip(*columns.values(), strict=True)
                 ),
             )
@@ -94,8 +95,13 @@ def corruption_table(result: BenchResult) -> Table:
     return table
 
 
-def metric_figure(metric: Metric | SliceFigure | None) -> Figure:
-    """Format a figure: shares as percent, years with two decimals, others with three."""
+def metric_figure(metric: Metric | SliceFigure | None, n: int | None = None) -> Figure:
+    """Format a figure: shares as percent, years with two decimals, others with three.
+
+    Args:
+        metric: None reads "not measured".
+        n: images that stand beside it; the figure says how many it is of where that differs.
+    """
     if metric is None:
         return Figure(value=NOT_MEASURED)
     percent, years = metric.name in _PERCENT, metric.unit == "years"
@@ -104,8 +110,16 @@ def metric_figure(metric: Metric | SliceFigure | None) -> Figure:
     if metric.low is None or metric.high is None:
         return Figure(value=value, interval=TOO_FEW, images=f"n = {metric.n:,}")
     return Figure(
-        value=value, interval=f"{scale * metric.low:.{digits}f}–{scale * metric.high:.{digits}f}"
+        value=value,
+        interval=f"{scale * metric.low:.{digits}f}–{scale * metric.high:.{digits}f}",
+        images="" if n in (None, metric.n) else f"n = {metric.n:,}",
     )
+
+
+def images_of(metrics: Iterable[Metric | None]) -> str:
+    """Say how many images some figures are of, e.g. "1,000"; each number where they differ."""
+    numbers = sorted({metric.n for metric in metrics if metric is not None})
+    return " or ".join(f"{n:,}" for n in numbers) or NOT_MEASURED
 
 
 def _classes(result: BenchResult) -> str:
@@ -133,7 +147,10 @@ def _further(entries: Sequence[BenchEntry]) -> str:
     rows = [
         [
             escaped(entry.name),
-            *(metric_figure(_metric(entry, task, name)).one_line() for task, name, _ in columns),
+            *(
+                metric_figure(_metric(entry, task, name), _images(entry)).one_line()
+                for task, name, _ in columns
+            ),
         ]
         for entry in entries
     ]
@@ -232,8 +249,8 @@ def _spoiled(entries: Sequence[BenchEntry]) -> str:
             escaped(entry.name),
             kind,
             escaped(main.heading),
-            *(figure.one_line() for figure in columns[main]),
-            f"{entry.corruptions[0].n:,}",
+            *(metric_figure(metric).one_line() for metric in columns[main]),
+            images_of(columns[main]),
         ]
         for main in figures
         for entry in entries
@@ -249,7 +266,19 @@ def _spoiled(entries: Sequence[BenchEntry]) -> str:
 
 def _strengths() -> list[str]:
     listed = "; ".join(f"{kind} {SETTINGS[kind]}" for kind in CORRUPTIONS)
-    return [f"Spoiled faces, the same for every model. Strengths: {listed}."]
+    return [f"Spoiled faces, the same for every model of the same heads. Strengths: {listed}."]
+
+
+def _images_by_figure(columns: Mapping[MainFigure, Sequence[Metric | None]]) -> str:
+    """E.g. "n = 1,000"; a line a figure where they are of unlike numbers."""
+    numbers = {
+        _SHORT.get(main, main.heading): images_of(metrics)
+        for main, metrics in columns.items()
+        if any(metrics)
+    }
+    if len(set(numbers.values())) == 1:
+        return f"n = {next(iter(numbers.values()))}"
+    return "\n".join(f"{heading}: n = {n}" for heading, n in numbers.items())
 
 
 def _spoiled_figures(entries: Sequence[BenchEntry]) -> tuple[MainFigure, ...]:
@@ -260,7 +289,7 @@ def _spoiled_figures(entries: Sequence[BenchEntry]) -> tuple[MainFigure, ...]:
 
 def _by_kind(
     corruptions: Sequence[CorruptedQuality], figures: Sequence[MainFigure]
-) -> Iterator[tuple[Corruption, dict[MainFigure, list[Figure]]]]:
+) -> Iterator[tuple[Corruption, dict[MainFigure, list[Metric | None]]]]:
     """Each kind of corruption with the figures of the clean faces and of the three strengths."""
     found: dict[tuple[str, int, str, str], Metric] = {
         (each.kind, each.strength, metric.task, metric.name): metric
@@ -274,12 +303,14 @@ def _by_kind(
             yield (
                 kind,
                 {
-                    main: [
-                        metric_figure(found.get((*place, main.task, main.name))) for place in places
-                    ]
+                    main: [found.get((*place, main.task, main.name)) for place in places]
                     for main in figures
                 },
             )
+
+
+def _images(entry: BenchEntry) -> int | None:
+    return None if entry.quality is None else entry.quality.n
 
 
 def _metric(entry: BenchEntry, task: str, name: str) -> Metric | None:

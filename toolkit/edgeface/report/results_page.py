@@ -26,6 +26,7 @@ from edgeface.report.systems_table import TITLE, systems_markdown
 from edgeface.report.tables import bench_notes, bench_rows
 from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
 from edgeface.report.text import significant as significant
+from edgeface.report.verdict_tables import verdict_markdown
 from edgeface.runtime.device_facts import DeviceInfo
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
@@ -146,7 +147,15 @@ def _section(file: ResultFile, page: Path) -> str:
     # figures of a device that slowed itself would only be mistaken for the model's
     if not result.invalid_reasons:
         parts += [_main_table(result), *quality_markdown(result), *device_markdown(result)]
+        parts += _verdicts(result)
     return "\n\n".join(parts)
+
+
+def _verdicts(result: BenchResult) -> list[str]:
+    if not result.comparisons:
+        return []
+    heading = "Verdicts against the baseline, paired on the same images:"
+    return [heading, verdict_markdown(result.comparisons).strip()]
 
 
 def _notes(file: ResultFile, page: Path) -> list[str]:

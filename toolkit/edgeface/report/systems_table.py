@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeface.bench.result import BenchResult
-from edgeface.bench.systems import PUBLISHED, SystemRow, system_rows
+from edgeface.bench.systems import PUBLISHED, SystemId, SystemRow, system_rows
 from edgeface.data.adapters.paths import printable
 from edgeface.errors import ArtifactError
 from edgeface.records import RecordError, from_mapping
@@ -36,6 +36,12 @@ _FIGURES = {
     "decade_accuracy": "decade right %",
     FPS: "frames a second",
 }
+_HERE: dict[SystemId, str] = {
+    "S1": "ResNet18 and GoogLeNet start from random weights in recipes celeba-resnet18 and "
+    "celeba-googlenet, because Keras has no ImageNet weights of them; the published ones, which "
+    "take ImageNet's mean and deviation, most likely start from its weights"
+}
+"""What edgeface does otherwise than the authors, where that is known to weigh on the figures."""
 TITLE = "Published systems"
 HEADINGS = (
     "system",
@@ -59,6 +65,8 @@ class SystemLine:
         system: "S0" to "S4".
         figure: with its unit, e.g. "gender accuracy %".
         model: name of the artifact.
+        recipe: in short, what its recipe says of itself, because models of several recipes can have
+            one name; empty if nothing.
         data: what the held-out figures are of, with split and n.
         published: with its unit, and the network where one of several is meant.
         float32: of the unpruned float model; empty for a figure of the whole system.
@@ -71,6 +79,7 @@ class SystemLine:
     system: str
     figure: str
     model: str
+    recipe: str
     data: str
     published: str
     float32: Figure
@@ -116,7 +125,7 @@ def system_lines(rows: Sequence[SystemRow]) -> list[SystemLine]:
 
 
 def system_notes(rows: Sequence[SystemRow]) -> tuple[str, ...]:
-    """Say what the systems are, and what is to be known of the published figures."""
+    """Say what the systems are, what is to be known of the published figures, and of ours."""
     shown = {row.system for row in rows}
     if not shown:
         return ()
@@ -125,10 +134,14 @@ def system_notes(rows: Sequence[SystemRow]) -> tuple[str, ...]:
         "here from the outputs of the .tflite on held-out images. p50: model only; FPS: from "
         "picture to attributes.",
         *(
-            f"{each.id}: {each.what}; {each.data}; {each.model}."
-            + (f" To be known: {each.check}." if each.check else "")
+            note
             for each in PUBLISHED
             if each.id in shown
+            for note in (
+                f"{each.id}: {each.what}; {each.data}; {each.model}."
+                + (f" To be known: {each.check}." if each.check else ""),
+                *([f"{each.id} here: {_HERE[each.id]}."] if each.id in _HERE else []),
+            )
         ),
     )
 
@@ -150,7 +163,7 @@ def systems_table(rows: Sequence[SystemRow]) -> Table:
     for line in system_lines(rows):
         cells = (
             f"{line.system}: {line.figure}",
-            line.model if line.data == line.model else f"{line.model}\n{line.data}",
+            "\n".join(filter(None, dict.fromkeys((line.model, line.recipe, line.data)))),
             line.published,
             line.float32.stacked(),
             line.int8.stacked(),
@@ -170,7 +183,7 @@ def systems_markdown(rows: Sequence[SystemRow]) -> str:
             line.system,
             *(
                 escaped(printable(text))
-                for text in (line.figure, line.model, line.data, line.published)
+                for text in (line.figure, _named(line), line.data, line.published)
             ),
             line.float32.one_line(),
             line.int8.one_line(),
@@ -182,6 +195,10 @@ def systems_markdown(rows: Sequence[SystemRow]) -> str:
     ]
     notes = "\n".join(f"- {escaped(note)}" for note in system_notes(rows))
     return f"{markdown_table(list(HEADINGS), cells, HEADINGS[:5])}\n\n{notes}"
+
+
+def _named(line: SystemLine) -> str:
+    return f"{line.model} ({line.recipe})" if line.recipe else line.model
 
 
 def _sidecar(path: Path) -> Sidecar:
@@ -203,6 +220,7 @@ def _line(row: SystemRow) -> SystemLine:
         system=row.system,
         figure=f"{in_words(row.task)} {words}".strip(),
         model=row.model or NOT_MEASURED,
+        recipe=" ".join(row.recipe.partition(":")[0].split()),  # after it come the details
         data=NOT_MEASURED if row.data is None else f"{row.data}, {row.split}{n}",
         published=_published(row),
         float32=nothing if is_of_all else _figure(row.float32),

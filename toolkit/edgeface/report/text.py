@@ -22,10 +22,14 @@ class Figure:
     interval: str = ""
     images: str = ""
 
+    @property
+    def details(self) -> str:
+        """Interval and images side by side; empty where there is neither."""
+        return "; ".join(filter(None, (self.interval, self.images)))
+
     def one_line(self) -> str:
         """Value, interval and images side by side."""
-        details = "; ".join(filter(None, (self.interval, self.images)))
-        return f"{self.value} ({details})" if details else self.value
+        return f"{self.value} ({self.details})" if self.details else self.value
 
     def stacked(self) -> str:
         """Value above interval above images."""

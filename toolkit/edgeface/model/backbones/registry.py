@@ -22,15 +22,16 @@ from edgeface.model.backbones.record import Backbone
 _PLAIN = Backbone(build=plain.build, scaling=UNIT, has_imagenet=False, grey_channels=1)
 _VGG = Backbone(build=vgg.build, scaling=CENTRED, has_imagenet=True)
 
-# Scalings: what the published weights were trained on; of the two that S1 takes from torchvision
-# ImageNet's mean and deviation (docs/seeds.md). Of mobilenetv1: docs/data.md.
+# Scalings: what the published weights were trained on. Of resnet18, which S1 takes from
+# torchvision, ImageNet's mean and deviation (docs/seeds.md); torchvision's googlenet turns those
+# into -1 to 1 first (`transform_input`). Of mobilenetv1: docs/data.md.
 BACKBONES: Mapping[str, Backbone] = {
     "cnn3": _PLAIN,
     "cnn4": _PLAIN,
     "cnn5": _PLAIN,
     "convnexttiny": Backbone(build=convnexttiny.build, scaling=STANDARD, has_imagenet=True),
     "efficientnetb0": Backbone(build=efficientnetb0.build, scaling=STANDARD, has_imagenet=True),
-    "googlenet": Backbone(build=googlenet.build, scaling=STANDARD, has_imagenet=False),
+    "googlenet": Backbone(build=googlenet.build, scaling=SIGNED, has_imagenet=False),
     "inceptionv3": Backbone(
         build=inceptionv3.build,
         scaling=SIGNED,

@@ -66,7 +66,7 @@ def gallery_sections(shown: ShownFaces | None) -> tuple[Section, ...]:
             id="faces",
             title="Faces",
             lead=f"{len(shown.faces):,} faces of {shown.what}, as {shown.after.name} sees them. "
-            "Faces of a kind are drawn at random.",
+            "Faces of a kind are drawn at random; its share is of the faces with the label.",
             blocks=(*([Plots(plots=plots)] if plots else []), *_kinds(shown, judged)),
         )
     ]
@@ -80,8 +80,15 @@ def _kinds(shown: ShownFaces, judged: Judged) -> list[Pictures]:
     names = " and ".join(in_words(name) for name in judged.right)
     is_met = [f"{names} right"] if names else []
     near = [f"age within {CUMULATIVE_YEARS:g} years"] if judged.has_age else []
-    kinds: list[tuple[str, Tone, Mask, str]] = [
-        ("Right", "good", judged.is_right, f"{', '.join([*is_met, *near])}, as far as labelled")
+    # the last is where a face has the label that the kind is about: shares are of these
+    kinds: list[tuple[str, Tone, Mask, str, Mask]] = [
+        (
+            "Right",
+            "good",
+            judged.is_right,
+            f"{', '.join([*is_met, *near])}, as far as labelled",
+            judged.is_any_known,
+        )
     ]
     if judged.has_age:
         by_class = f"{names} not wrong, " if names else ""
@@ -93,23 +100,26 @@ def _kinds(shown: ShownFaces, judged: Judged) -> list[Pictures]:
                 "doubtful",
                 off & (error <= FAR_YEARS),
                 f"{by_class}age {range_years} years off",
+                judged.is_age_known,
             ),
             (
                 "Age far off",
                 "bad",
                 off & (error > FAR_YEARS),
                 f"{by_class}age more than {FAR_YEARS:g} years off",
+                judged.is_age_known,
             ),
         ]
     for name, is_wrong in judged.wrong.items():
         rest = "whatever the age" if judged.has_age else "that label is not met"
-        kinds.append((f"{_capital(in_words(name))} wrong", "bad", is_wrong, rest))
+        known = judged.right[name] | is_wrong
+        kinds.append((f"{_capital(in_words(name))} wrong", "bad", is_wrong, rest, known))
     made = []
-    for title, tone, inside, meaning in kinds:
-        share = 100 * inside.sum() / len(inside)
+    for title, tone, inside, meaning, known in kinds:
+        share = 100 * inside.sum() / max(1, known.sum())
         made.append(
             Pictures(
-                title=f"{title}: {inside.sum():,} of {len(inside):,} ({share:.1f} %)",
+                title=f"{title}: {inside.sum():,} of {known.sum():,} ({share:.1f} %)",
                 note=f"{_capital(meaning)}.",
                 pictures=tuple(_picture(shown, index, tone) for index in _drawn(inside)),
             )

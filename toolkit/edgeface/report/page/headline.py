@@ -249,7 +249,7 @@ def _table(result: BenchResult, cast: Cast) -> Table:
                 cast.cell(entry),
                 *(plain_cell(text) for text in texts),
                 *(
-                    plain_cell(each.value, each.interval)
+                    plain_cell(each.value, each.details)
                     for each in (row.gender_accuracy_pct, row.age_mae_years)
                 ),
             )

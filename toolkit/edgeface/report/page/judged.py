@@ -53,6 +53,16 @@ class Judged:
         return cls(error_years=error, has_age=has_age, right=right, wrong=wrong)
 
     @property
+    def is_age_known(self) -> Mask:
+        """Where the age can be judged, bool [N]."""
+        return ~np.isnan(self.error_years)
+
+    @property
+    def is_any_known(self) -> Mask:
+        """Where any label can be judged, bool [N]."""
+        return self._any(self.right) | self.is_any_wrong | self.is_age_known
+
+    @property
     def is_any_wrong(self) -> Mask:
         """Where a class is wrong, bool [N]."""
         return self._any(self.wrong)
@@ -66,7 +76,7 @@ class Judged:
     def is_right(self) -> Mask:
         """Where a label is known and all known ones are met, bool [N]."""
         met = self._any(self.right) | self.is_near
-        return met & ~self.is_any_wrong & (self.is_near | np.isnan(self.error_years))
+        return met & ~self.is_any_wrong & (self.is_near | ~self.is_age_known)
 
     def _any(self, masks: dict[str, Mask]) -> Mask:
         none = np.zeros(len(self.error_years), np.bool_)

@@ -41,8 +41,8 @@ def _table(file: ResultFile) -> Table:
             plain_cell(row.size_mb),
             plain_cell(row.p50_ms),
             plain_cell(row.fps),
-            plain_cell(row.gender_accuracy_pct.value, row.gender_accuracy_pct.interval),
-            plain_cell(row.age_mae_years.value, row.age_mae_years.interval),
+            plain_cell(row.gender_accuracy_pct.value, row.gender_accuracy_pct.details),
+            plain_cell(row.age_mae_years.value, row.age_mae_years.details),
             plain_cell(row.n),
         )
         for row in bench_rows(result)

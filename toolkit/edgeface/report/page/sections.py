@@ -62,12 +62,13 @@ def all_sections(content: PageContent) -> tuple[Section, ...]:
 
 def _figures(content: PageContent, cast: Cast) -> tuple[Section | None, ...]:
     result = content.main.result
+    comparisons = (*content.comparisons, *result.comparisons)
     return (
-        headline_section(result, cast, content.comparisons),
+        headline_section(result, cast, comparisons),
         pareto_section(cast),
         *class_sections(result, cast),
         age_section(cast),
-        groups_section(cast, content.comparisons),
+        groups_section(cast, comparisons),
         *gallery_sections(content.shown),
         spoiled_section(cast),
         latency_section(cast),

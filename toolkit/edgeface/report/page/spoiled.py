@@ -12,7 +12,7 @@ from edgeface.report.page.blocks import Block, Cell, Legend, Notes, Plot, Plots,
 from edgeface.report.page.headline import plain_cell
 from edgeface.report.page.models import Cast
 from edgeface.report.page.plots import drawing, slot_colour
-from edgeface.report.quality_tables import metric_figure
+from edgeface.report.quality_tables import images_of, metric_figure
 from edgeface.report.text import NOT_MEASURED
 from edgeface.types import Metric
 
@@ -106,14 +106,17 @@ def _table(cast: Cast, entry: BenchEntry) -> Table:
             continue
         for main in _figures(entry):
             places = [("none", 0), *((kind, strength) for strength in STRENGTHS)]
-            figures = [metric_figure(_found(entry, *place, main)) for place in places]
+            metrics = [_found(entry, *place, main) for place in places]
+            figures = [metric_figure(metric) for metric in metrics]
             cells = (plain_cell(each.value, each.interval) for each in figures)
-            rows.append((Cell(text=kind), Cell(text=main.label), *cells))
+            n = plain_cell(images_of(metrics))
+            rows.append((Cell(text=kind), Cell(text=main.label), *cells, n))
+    strengths = (f"strength {each}" for each in STRENGTHS)
     return Table(
         title=f"{cast.letter(entry.name)}: {entry.name}",
-        headings=("spoiled by", "figure", "clean", *(f"strength {each}" for each in STRENGTHS)),
+        headings=("spoiled by", "figure", "clean", *strengths, "images"),
         rows=tuple(rows),
-        note=f"{entry.corruptions[0].n:,} images, the same for every model.",
+        note="The images are the same for every model of the same heads.",
         text_columns=(0, 1),
         is_folded=True,
     )

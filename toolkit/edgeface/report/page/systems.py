@@ -39,7 +39,7 @@ def _cells(line: SystemLine) -> tuple[Cell, ...]:
     return (
         Cell(text=line.system),
         Cell(text=line.figure),
-        plain_cell(line.model),
+        plain_cell(line.model, line.recipe),
         plain_cell(line.data),
         Cell(text=line.published),
         plain_cell(line.float32.value, line.float32.interval),
