@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 DEMO_MODEL := mobilenetv2-a35-64px# what the recipe `drawn` makes
+# a file's tests stay in one process, which makes its fixtures once; tests/conftest.py sets the order
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_RESULT := $(DEMO)/bench-$(shell date -u +%Y%m%dT%H%M%SZ).json
 
 .PHONY: install demo test lint check format clean
@@ -22,7 +24,7 @@ demo: install  ## the whole job on drawn faces: train, prune, int8, export, the 
 	@echo "open this in a browser: file://$(abspath $(DEMO)/page.html)"
 
 test: install  ## all tests; those that need the real faces skip where they are absent
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_TWO)
 
 lint: install
 	$(BIN)/ruff check

@@ -22,10 +22,10 @@ from edgeface.types import (
     Contract,
     HeadSpec,
     ImageSpec,
-    Provenance,
     Sidecar,
     TensorSpec,
 )
+from support.records import provenance
 
 DRAWN_TALK = "no --data: working on drawn faces; no figure of this run is about real ones"
 SMALL_RECIPE = """
@@ -85,23 +85,7 @@ def write_sidecar(path: Path, content: bytes) -> None:
                 heads=(HeadSpec(name="age", kind="regression", tensor="age", unit="years"),),
             ),
             golden=(),
-            provenance=Provenance(
-                run_id="1",
-                recipe={},
-                seed=1,
-                data="none",
-                data_kind="none",
-                manifest_sha256="",
-                calibration_ids=(),
-                weights="none",
-                trained=False,
-                pruning_ratio=0.0,
-                parameters=1,
-                macs=1,
-                versions={},
-                commit="unknown",
-                created_utc="2025-01-01T00:00:00+00:00",
-            ),
+            provenance=provenance(data="none", data_kind="none", trained=False),
             quality=None,
             licence="none",
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.bench.remote.transport import ConnectionLostError
+from edgeface.bench.remote.transport import ConnectionLostError, Sent, uncounted
 from edgeface.bench.result import read_result, write_result
 from support.dense_artifact import write_dense_artifact
 from support.folder_transport import FolderTransport
@@ -50,6 +50,7 @@ def test_a_device_is_measured_and_compared_with_this_host(
     assert entry.parity.n == 200
     assert entry.parity.holds
     assert result.samples  # the device was looked at meanwhile
+    assert "folder: sending models, kB: dense.tflite" in err
     assert "Parity" in out
     assert pi.files() == [".edgeface/lock"]
     assert [path.name for path in (tmp_path / "r").iterdir() if path.is_file()] == ["result.json"]
@@ -65,10 +66,12 @@ def test_a_device_that_is_lost_goes_on_where_it_was(
         *("--json", "result.json", *QUICK),
     )
 
-    def lost(self: FolderTransport, content: bytes | Path, path: str) -> None:
+    def lost(
+        self: FolderTransport, content: bytes | Path, path: str, *, sent: Sent = uncounted
+    ) -> None:
         if path.endswith(".npz"):
             raise ConnectionLostError("pi: stopped answering")
-        put(self, content, path)
+        put(self, content, path, sent=sent)
 
     put = FolderTransport.put
     monkeypatch.setattr(FolderTransport, "put", lost)

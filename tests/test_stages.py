@@ -25,7 +25,14 @@ from edgeface.errors import ModelError
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, write_model
 from edgeface.outputs import BASELINE, artifact_paths, baseline_of
-from edgeface.stages import open_manifest, open_run, pruned_in_words, start_stage, tags_of
+from edgeface.stages import (
+    open_manifest,
+    open_run,
+    pruned_in_words,
+    read_as,
+    start_stage,
+    tags_of,
+)
 from edgeface.types import SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
@@ -69,6 +76,14 @@ def test_the_baseline_has_the_heads_of_the_model_beside_it() -> None:
     assert (found.heads, found.classes, found.backbone) == (model.heads, model.classes, "vgg16")
     assert (found.branch_units, found.age_head, found.side_px) == (256, "regression", 128)
     assert baseline_of(ModelSpec()) == BASELINE
+
+
+def test_only_the_reading_of_the_age_bins_is_the_recipes_to_choose() -> None:
+    trained = ModelSpec(side_px=96, age_head="expectation")
+    assert read_as(trained, ModelSpec(age_head="median")) == replace(trained, age_head="median")
+    assert read_as(trained, ModelSpec(age_head="decades")) == trained
+    regression = replace(trained, age_head="regression")
+    assert read_as(regression, ModelSpec(age_head="median")) == regression
 
 
 def saved(path: Path, manifest_sha256: str, pruning_ratio: float = 0.0) -> Path:

@@ -19,10 +19,10 @@ from edgeface.types import (
     Contract,
     HeadSpec,
     ImageSpec,
-    Provenance,
     Sidecar,
     TensorSpec,
 )
+from support.records import provenance
 
 MakeArtifact = Callable[..., Artifact]
 
@@ -139,22 +139,10 @@ def make_artifact(tmp_path: Path) -> MakeArtifact:
                 heads=tuple(HEADS[head] for head in heads),
             ),
             golden=(),
-            provenance=Provenance(
-                run_id="none",
-                recipe={},
-                seed=0,
+            provenance=provenance(
                 data="drawn faces" if trained else "none",
                 data_kind="drawn" if trained else "none",
-                manifest_sha256="",
-                calibration_ids=(),
-                weights="none",
                 trained=trained,
-                pruning_ratio=0.0,
-                parameters=8,
-                macs=6,
-                versions={},
-                commit="unknown",
-                created_utc="2025-11-22T03:16:05+00:00",
             ),
             quality=None,
             licence="none",

@@ -22,23 +22,8 @@ from edgeface.bench.latency_bootstrap import Interval
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import RESULT_SCHEMA_VERSION, BenchEntry, BenchResult
 from edgeface.errors import BenchmarkError, ConfigError
-from edgeface.runtime.device_facts import DeviceInfo
-
-PI = DeviceInfo(
-    name="rpi",
-    model="Raspberry Pi 4",
-    arch="aarch64",
-    cores=4,
-    ram_bytes=None,
-    os="Linux",
-    python="3.11.2 (64-bit)",
-    governor="performance",
-    clock_mhz=None,
-    temperature_c=None,
-    throttle_bits=0,
-    is_target=True,
-    note="",
-)
+from support.bars import Bars
+from support.records import PI
 
 
 def latency(name: str, scale: float, seed: int, processes: int = 3) -> LatencySamples:
@@ -142,6 +127,9 @@ def test_models_are_matched_by_name_in_the_first_ones_order() -> None:
     b = result(entry("y", latency("y", 1, 3)), entry("x", latency("x", 1, 4)))
     assert [each.name for each in compare_results(a, b)] == ["x", "y"]
     assert [each.name for each in compare_results(a, b, names=["y"])] == ["y"]
+    bars = Bars()
+    compare_results(a, b, reporter=bars)
+    assert (bars.totals, bars.steps) == ([("comparing", 2)], [1, 1])
     with pytest.raises(BenchmarkError, match=r"cannot compare z: timed in the first .* are x, y"):
         compare_results(a, b, names=["z"])
     with pytest.raises(BenchmarkError, match=r"cannot compare anything: .* in the second none"):

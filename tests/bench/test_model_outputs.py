@@ -9,7 +9,8 @@ import pytest
 
 from edgeface.bench.model_graph import ModelGraph, ModelOperator
 from edgeface.bench.model_outputs import ClippedOutput, clipped_outputs
-from edgeface.types import Contract, HeadSpec, ImageSpec, Provenance, Sidecar, TensorSpec
+from edgeface.types import Contract, HeadSpec, ImageSpec, Sidecar, TensorSpec
+from support.records import provenance
 from support.tensors import FLOAT_TENSOR
 
 BASE = replace(FLOAT_TENSOR, shape=(1, 1))
@@ -62,7 +63,7 @@ def sidecar(kind: Any, unit: str = "years", tensor: str = "age") -> Sidecar:
             heads=(HeadSpec(name="how old", kind=kind, tensor=tensor, unit=unit),),
         ),
         golden=(),
-        provenance=Provenance(**dict.fromkeys(Provenance.__annotations__)),  # type: ignore[arg-type]
+        provenance=provenance(),
         quality=None,
         licence="none",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,29 +14,10 @@ from edgeface.bench.quality import CHUNK_IMAGES, measure_quality, predict_in_chu
 from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError
 from edgeface.runtime.artifact import Artifact
-from edgeface.types import Advance, Quality, Reporter, SilentReporter
+from edgeface.types import Quality, Reporter, SilentReporter
+from support.bars import Bars
 
 MakeArtifact = Callable[..., Artifact]
-
-
-class Bars:
-    """Keeps what the progress bars were told."""
-
-    def __init__(self) -> None:
-        self.totals: list[tuple[str, int]] = []
-        self.steps: list[int] = []
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
-        self.totals.append((label, total))
-
-        def advance(steps: int, note: str = "") -> None:
-            self.steps.append(steps)
-
-        return nullcontext(advance)
 
 
 def plain_faces(red: list[int], green: list[int], side_px: int = 32) -> Faces:

@@ -15,15 +15,10 @@ from edgeface.bench.systems import PUBLISHED, PublishedFigure, SystemRow, system
 from edgeface.config import Recipe
 from edgeface.records import RecordError, from_mapping, to_mapping
 from edgeface.runtime.artifact import Artifact
-from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.types import Metric, Quality, Scheme, Sidecar
+from support.records import PI
 
 MakeArtifact = Callable[..., Artifact]
-DEVICE = DeviceInfo(
-    name="rpi", model="Raspberry Pi 5", arch="aarch64", cores=4, ram_bytes=1, os="Linux",
-    python="3.11.2 (64-bit)", clock_mhz=None, governor=None, temperature_c=None, throttle_bits=None,
-    is_target=True, note="",
-)  # fmt: skip
 
 
 def metric(task: str, name: str, value: float, n: int) -> Metric:
@@ -96,8 +91,8 @@ def timed(
     return BenchResult(
         schema_version=RESULT_SCHEMA_VERSION,
         started_utc=when,
-        device_before=DEVICE,
-        device_after=DEVICE,
+        device_before=PI,
+        device_after=PI,
         protocol=BenchProtocol(),
         runtime="ai-edge-litert",
         runtime_version="2.3.0",

@@ -11,22 +11,8 @@ from edgeface.bench.run_samples import RunSamples, extremes, watch_arguments
 from edgeface.bench.validity import Validity, judge_run
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
+from support.records import PI
 
-PI = DeviceInfo(
-    name="rpi",
-    model="Raspberry Pi 4",
-    arch="aarch64",
-    cores=4,
-    ram_bytes=None,
-    os="Linux",
-    python="3.11.2 (64-bit)",
-    governor="performance",
-    clock_mhz=1800.0,
-    temperature_c=50.0,
-    throttle_bits=0,
-    is_target=True,
-    note="",
-)
 WORDS = {
     0: "under-voltage now",
     1: "clock capped now",

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from edgeface.bench.paired_bootstrap import Resampling, group_numbers, percentile_interval
-from edgeface.bench.verdict import Comparison, Estimate, Predictions, TaskComparison, compare
+from edgeface.bench.verdict import (
+    Comparison,
+    Estimate,
+    Predictions,
+    TaskComparison,
+    compare,
+    compare_each,
+)
 from edgeface.bench.verdict_rule import (
     INT8_MARGINS,
     ONE_MEGABYTE_MARGINS,
@@ -27,6 +34,7 @@ from edgeface.data.faces import UNKNOWN, Faces
 from edgeface.errors import BenchmarkError, DataError, EdgefaceError, ModelError
 from edgeface.records import RecordError, from_mapping, to_mapping
 from edgeface.types import GENDER_CLASSES, HeadSpec
+from support.bars import Bars
 
 FEW = Resampling(resamples=1000)
 MARGINS = Margins(age_mae_years=0.15, gender_accuracy_pp=0.5)
@@ -100,6 +108,24 @@ def check(
     return compare(
         candidate, reference, labels, **{"margins": MARGINS, "resampling": FEW, **options}
     )
+
+
+def test_a_bar_moves_from_model_to_model() -> None:
+    reference, labels = drawn(200)
+    worse = flipped(reference, labels, 20, to_wrong=True)
+    groups = [str(number // 2) for number in range(200)]
+    bars = Bars()
+    found = compare_each(
+        [worse, reference], reference, labels, margins=MARGINS, groups=groups, reporter=bars
+    )
+    assert found == tuple(
+        compare(each, reference, labels, margins=MARGINS, groups=groups)
+        for each in (worse, reference)
+    )
+    assert bars.totals == [("verdicts against float", 2)]
+    assert bars.steps == [1, 1]
+    assert compare_each([], reference, labels, margins=MARGINS, reporter=bars) == ()
+    assert len(bars.totals) == 1
 
 
 # The figures

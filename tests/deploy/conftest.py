@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgeface.bench.remote.python import DevicePython, Requirements, find_python
-from edgeface.bench.remote.transport import ConnectionLostError, Finished
+from edgeface.bench.remote.transport import ConnectionLostError, Finished, Sent, uncounted
 from edgeface.deploy.bundle import Bundle, make_bundle
 from edgeface.deploy.environment import DeviceEnvironment
 from edgeface.deploy.install import DEPLOY
@@ -46,9 +46,9 @@ class Device(FolderTransport):
                 _PROBED[command[0]] = super().run(command, stdin=stdin, timeout_s=timeout_s)
             return _PROBED[command[0]]
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         with self._breaking(f"put {Path(path).suffix or Path(path).name}"):
-            super().put(content, path)
+            super().put(content, path, sent=sent)
 
     @contextlib.contextmanager
     def _breaking(self, what: str):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -58,7 +58,7 @@ def test_every_file_is_listed_with_its_digest(artifact: Artifact) -> None:
     }
     assert set(files) == {
         *("dense.tflite", "dense.json", "edgeface.zip", "run.py", "edgeface-run"),
-        *("LABELS.json", "LICENSE", "LICENCES.txt", "README.txt"),
+        *("LABELS.json", "LICENSE", "LICENCES.txt", "README.txt", "reference.json"),
     }
     assert files["dense.tflite"] == artifact.content
 

@@ -31,31 +31,12 @@ from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.interpreter import open_model, run
 from edgeface.runtime.preprocess import to_input
 from edgeface.runtime.selftest import self_test
-from edgeface.types import ImageSpec, Metric, Provenance, Quality, Scheme, SilentReporter
+from edgeface.types import ImageSpec, Metric, Quality, Scheme, SilentReporter
+from support.records import provenance
 
 RUN_ID = "a" * 64
 # design.md: <backbone>-a<width %>-<side>px[-p<pruned %>]-<scheme>
 NAME = re.compile(r"(mobilenetv2|vgg16)-a(\d+)-(\d+)px(?:-p(\d+))?-(float32|int8)")
-
-
-def provenance(run_id: str = RUN_ID) -> Provenance:
-    return Provenance(
-        run_id=run_id,
-        recipe={"seed": 1},
-        seed=1,
-        data="drawn faces",
-        data_kind="drawn",
-        manifest_sha256="",
-        calibration_ids=("drawn-1-1-000000",),
-        weights="none",
-        trained=True,
-        pruning_ratio=0.0,
-        parameters=1,
-        macs=1,
-        versions={},
-        commit="unknown",
-        created_utc="2025-11-22T03:16:05+00:00",
-    )
 
 
 def pictures() -> tuple[NDArray[np.uint8], ...]:
@@ -73,7 +54,7 @@ def make(
         spec=spec,
         scheme=scheme,
         golden_images=pictures(),
-        provenance=provenance(run_id),
+        provenance=provenance(run_id=run_id, calibration_ids=("drawn-1-1-000000",)),
         licence="free",
     )
 

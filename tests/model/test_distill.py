@@ -214,7 +214,7 @@ OTHER_MOODS = head_specs(
         (
             (replace(teacher(1), heads=REGRESSION),),
             HEADS,
-            r"teacher teacher-1: its head age is regression, expected expectation \(bins: 101\)",
+            r"teacher teacher-1: its head age is regression, expected median \(bins: 101\)",
         ),
         (
             (replace(teacher(1), heads=OTHER_MOODS),),
@@ -236,6 +236,14 @@ def test_teachers_that_cannot_teach_are_refused(
     with pytest.raises(ModelError, match=says) as caught:
         check_teaching(Teaching(teachers=teachers, ratio=0.5, cache=tmp_path), heads)
     assert "\n" not in str(caught.value)
+
+
+def test_a_teacher_may_read_its_bins_otherwise(tmp_path: Path) -> None:
+    means = head_specs(ModelSpec(age_head="expectation"))
+    check_teaching(Teaching(teachers=(teacher(1, heads=means),), ratio=0.5, cache=tmp_path), HEADS)
+    decades = (replace(teacher(1), heads=head_specs(ModelSpec(age_head="decades"))),)
+    with pytest.raises(ModelError, match=r"is decades \(bins: 11\), expected median"):
+        check_teaching(Teaching(teachers=decades, ratio=0.5, cache=tmp_path), HEADS)
 
 
 def test_a_regression_that_nobody_teaches_may_stand_beside_a_taught_head(tmp_path: Path) -> None:

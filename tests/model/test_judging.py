@@ -42,13 +42,13 @@ def noise(make_faces: MakeFaces) -> Faces:
     )
 
 
-@pytest.mark.parametrize("age_head", ["expectation", "regression", "decades"])
+@pytest.mark.parametrize("age_head", ["median", "expectation", "regression", "decades"])
 def test_the_validation_loss_is_what_keras_evaluates(
     tmp_path: Path,
     make_tiny_model: MakeModel,
     make_task: MakeTask,
     noise: Faces,
-    age_head: Literal["expectation", "regression", "decades"],
+    age_head: Literal["median", "expectation", "regression", "decades"],
 ) -> None:
     model_spec = ModelSpec(heads=("gender", "mood", "age"), classes=MOODS, age_head=age_head)
     heads = head_specs(model_spec)

@@ -29,10 +29,11 @@ from edgeface.report.device_tables import (
 from edgeface.report.sections import Section, section_markdown, section_table
 from edgeface.runtime.telemetry import DeviceSample
 from support import report_results as reports
+from support.records import PI
 
 INT8 = "mobilenetv2-a100-128px-p30-int8"
 PI = replace(
-    reports.PI,
+    PI,
     model="Raspberry Pi 4 Model B",
     cores=4,
     ram_bytes=4_000_000_000,

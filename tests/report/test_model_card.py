@@ -47,7 +47,7 @@ from edgeface.types import (
     TensorSpec,
 )
 from support import report_results as reports
-from support.report_results import HOST, PI
+from support.records import HOST, PI, provenance
 
 ROOT = Path(__file__).parents[2]
 RECIPES = [*shipped_recipes(), *map(str, sorted((ROOT / "benchmarks" / "recipes").glob("*.toml")))]
@@ -99,7 +99,7 @@ SIDECAR = Sidecar(
         ),
     ),
     golden=(),
-    provenance=reports.provenance(
+    provenance=provenance(
         run_id="abc",
         recipe=to_mapping(Recipe(teachers=("runs/teacher/big.keras",))),
         seed=7,
@@ -271,7 +271,7 @@ def test_latency_is_the_newest_of_each_machine_and_names_it() -> None:
     assert "slow" not in card.partition("## Latency")[2].partition("## Limits")[0]
 
     card = model_card(SIDECAR, [*files, result(entry(NAME, SHA256, 9.0), device=PI)], PAGE)
-    assert row(card, "Raspberry Pi 4, aarch64, 2 cores; ai-edge-litert")[0] == "9.00"
+    assert row(card, "Raspberry Pi 4, aarch64, 4 cores; ai-edge-litert")[0] == "9.00"
     assert "Raspberry Pi and phones: not measured" not in card
 
 

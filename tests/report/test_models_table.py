@@ -24,11 +24,11 @@ from edgeface.types import (
     HeadSpec,
     ImageSpec,
     Metric,
-    Provenance,
     Quality,
     Sidecar,
     TensorSpec,
 )
+from support.records import provenance
 
 INT8 = "mobilenetv2-a100-128px-p30-int8"
 RANDOM = "vgg16-a100-128px-float32"
@@ -66,23 +66,7 @@ def write_model(folder: Path, name: str, **changes: Any) -> Path:
             heads=(HeadSpec(name="age", kind="regression", tensor="age", unit="years"),),
         ),
         golden=(),
-        provenance=Provenance(
-            run_id="1",
-            recipe={},
-            seed=1,
-            data="utkface",
-            data_kind="folder",
-            manifest_sha256="ab",
-            calibration_ids=(),
-            weights="none",
-            trained=trained,
-            pruning_ratio=0.3 if "-p30-" in name else 0.0,
-            parameters=1,
-            macs=1,
-            versions={},
-            commit="unknown",
-            created_utc="2025-01-01T00:00:00+00:00",
-        ),
+        provenance=provenance(trained=trained, pruning_ratio=0.3 if "-p30-" in name else 0.0),
         quality=QUALITY if trained else None,
         licence="research only" if trained else "random weights",
     )

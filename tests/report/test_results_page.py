@@ -25,7 +25,7 @@ from edgeface.report.results_page import (
 from edgeface.report.systems_table import read_system_rows, systems_folder
 from edgeface.types import Metric, Quality
 from support import report_results as reports
-from support.report_results import PI
+from support.records import PI
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VGG, INT8 = "vgg16-a100-128px-float32", "mobilenetv2-a50-96px-p30-int8"

@@ -114,7 +114,7 @@ def test_python_knows_every_type_and_kind(dtype: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
 @pytest.mark.parametrize("names", [("expression", "age", "decade", "gender"), ("expression",)])
-def test_python_knows_classes_and_decades(
+def test_python_knows_classes_decades_and_medians(
     dtype: str, names: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     artifact = headed(tmp_path, dtype, names)

@@ -116,7 +116,7 @@ def test_cpp_knows_every_type_and_kind(dtype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_cpp_knows_classes_and_decades(dtype: str, tmp_path: Path) -> None:
+def test_cpp_knows_classes_decades_and_medians(dtype: str, tmp_path: Path) -> None:
     artifact = headed(tmp_path, dtype, ("expression", "age", "decade", "gender"))
     source = tmp_path / "face.cc"
     source.write_text(snippet(artifact.sidecar, Language.CPP), "ascii")
@@ -230,7 +230,7 @@ def test_kotlin_on_a_jvm_does_what_predict_does(tmp_path: Path) -> None:
         check_kotlin(artifact, cut, words)
 
 
-def test_kotlin_knows_classes_and_decades(tmp_path: Path) -> None:
+def test_kotlin_knows_classes_decades_and_medians(tmp_path: Path) -> None:
     names = ("expression", "age", "decade", "gender")
     artifact = headed(tmp_path, "int8", names, plain=True)
     cases = [(f"face{side_px}", side_px, side_px, 0, 0, 0) for side_px in (8, 32, 40)]

@@ -33,13 +33,13 @@ from edgeface.types import (
     Sidecar,
     TensorSpec,
 )
+from support.records import provenance
 from support.report_results import (
     HEADS,
     INT8,
     entry,
     expressions,
     metric,
-    provenance,
     quality,
     result,
 )

@@ -23,13 +23,14 @@ from edgeface.report.tables import (
     class_table,
 )
 from edgeface.types import Metric, Quality
+from support import records
 from support import report_results as reports
 
 VGG = "vgg16-a100-224px-float32"
 PRUNED = "mobilenetv2-a100-128px-p30-float32"  # the longest name that recipes make
 INT8 = "mobilenetv2-a100-128px-p30-int8"
 
-HOST = replace(reports.HOST, clock_mhz=None)
+HOST = replace(records.HOST, clock_mhz=None)
 FIGURES = {
     "accuracy": (0.9711, 0.9655, 0.9764),
     "precision_female": (0.9, 0.8, 1.0),

@@ -27,9 +27,9 @@ from edgeface.types import (
     Contract,
     HeadSpec,
     ImageSpec,
-    Provenance,
     Sidecar,
 )
+from support.records import provenance
 
 SIDE_PX = 8
 BINS = (0.0, 20.0, 40.0, 60.0, 80.0)
@@ -233,23 +233,7 @@ def write_tiny(path: Path, model: TinyModel, pictures: Sequence[NDArray[np.uint8
         size_bytes=len(model.content),
         contract=contract,
         golden=make_golden(opened, pictures, contract, 1.0 if model.scales else 1e-4),
-        provenance=Provenance(
-            run_id="0",
-            recipe={},
-            seed=0,
-            data="none",
-            data_kind="none",
-            manifest_sha256="",
-            calibration_ids=(),
-            weights="random",
-            trained=False,
-            pruning_ratio=0.0,
-            parameters=units * 192 + units,
-            macs=units * 192,
-            versions={},
-            commit="unknown",
-            created_utc="2025-01-01T00:00:00Z",
-        ),
+        provenance=provenance(trained=False, parameters=units * 192 + units, macs=units * 192),
         quality=None,
         licence="none",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, List, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgeface.runtime.decode import (
     class_numbers,
     decode,
     expectation,
+    median,
     output_units,
     sigmoid,
     softmax,
@@ -84,6 +86,48 @@ def test_classes_and_decades_in_a_batch() -> None:
     assert all(array.dtype == np.float64 for array in values.values())
 
 
+def test_half_of_the_probability_lies_below_the_median() -> None:
+    bins = (0.0, 10.0, 30.0)  # bin by bin from -5 to 5, to 20, to 40
+    shares = np.array(
+        [
+            [0.25, 0.5, 0.25],  # half of the middle one is left to reach a half: 5 + 15 / 2
+            [0.2, 0.2, 0.6],  # a sixth of the last: 20 + 20 / 6
+            [0.8, 0.1, 0.1],  # five eighths of the first: -5 + 10 * 5 / 8
+            [1.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    expected = [12.5, 20 + 20 / 6, 1.25, 0.0, 30.0]
+    with np.errstate(divide="ignore"):
+        logits = np.maximum(np.log(shares), -800.0)
+    np.testing.assert_allclose(median(logits, bins), expected, rtol=1e-12, atol=1e-12)
+    (decoded,) = decode(
+        [logits[:, ::-1].astype(np.float32)],
+        contract_of(
+            [TensorSpec("a", (1, 3), "float32")], [replace(AGE, kind="median", bins=(5, 15, 25))]
+        ),
+    ).values()
+    np.testing.assert_allclose(decoded[:2], [15.0, 10 - 10 / 6], rtol=1e-6)
+
+
+@given(logits=st.lists(st.floats(-6, 6), min_size=4, max_size=4), at=st.floats(-1, 1))
+def test_no_value_has_a_smaller_expected_error_than_the_median(
+    logits: List[float], at: float
+) -> None:
+    bins = np.array([0.0, 10.0, 20.0, 30.0])
+    # 1,000 evenly spread values of each bin stand for its share; what lies beyond the ends counts
+    spread = (np.arange(1000) + 0.5) / 100 - 5
+    values, weights = bins[:, None] + spread, softmax(np.array([logits]))[0][:, None] / 1000
+
+    def error(guess: float) -> float:
+        return float((weights * np.abs(values - guess)).sum())
+
+    found = float(median(np.array([logits]), bins.tolist())[0])
+    assert 0.0 <= found <= 30.0
+    other = min(max(found + 10 * at, 0.0), 30.0)
+    assert error(found) <= error(other) + 1e-3
+
+
 def test_the_class_that_is_named() -> None:
     np.testing.assert_array_equal(
         class_numbers(np.array([0.0, 0.49999, 0.5, 1.0]), GENDER), [0, 0, 1, 1]
@@ -95,7 +139,15 @@ def test_the_class_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "units"), [(AGE, 3), (GENDER, 1), (SMILE, 1), (MOOD, 3), (DECADE, 3)]
+    ("head", "units"),
+    [
+        (AGE, 3),
+        (replace(AGE, kind="median"), 3),
+        (GENDER, 1),
+        (SMILE, 1),
+        (MOOD, 3),
+        (DECADE, 3),
+    ],
 )
 def test_units_of_each_kind(head: HeadSpec, units: int) -> None:
     assert output_units(head) == units

@@ -13,8 +13,9 @@ import numpy as np
 from edgeface.records import write_json
 from edgeface.runtime.interpreter import open_model
 from edgeface.runtime.selftest import make_golden
-from edgeface.types import SIDECAR_SCHEMA_VERSION, Provenance, Sidecar
+from edgeface.types import SIDECAR_SCHEMA_VERSION, Sidecar
 from runtime.conftest import TinyModel, build_tiny_model, contract_of
+from support.records import provenance
 
 
 def write_dense_artifact(folder: Path, dtype: str = "float32", seed: int = 3) -> Path:
@@ -34,23 +35,7 @@ def write_dense_artifact(folder: Path, dtype: str = "float32", seed: int = 3) ->
         size_bytes=len(model.content),
         contract=contract,
         golden=golden,
-        provenance=Provenance(
-            run_id="0",
-            recipe={},
-            seed=0,
-            data="none",
-            data_kind="none",
-            manifest_sha256="",
-            calibration_ids=(),
-            weights="random",
-            trained=False,
-            pruning_ratio=0.0,
-            parameters=6 * 192 + 6,
-            macs=6 * 192,
-            versions={},
-            commit="unknown",
-            created_utc="2025-01-01T00:00:00Z",
-        ),
+        provenance=provenance(trained=False, parameters=6 * 192 + 6, macs=6 * 192),
         quality=None,
         licence="none",
     )

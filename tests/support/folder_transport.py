@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgeface.bench.remote.transport import ConnectionLostError, Finished
+from edgeface.bench.remote.transport import ConnectionLostError, Finished, Sent, uncounted
 from edgeface.errors import DeviceError
 
 Answer = Callable[[Sequence[str]], Finished | None]
@@ -49,10 +49,10 @@ class FolderTransport:
             return Finished(status=127, stdout=b"", stderr=b"not found")
         return Finished(status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         target = self.home / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+        sent(target.write_bytes(content if isinstance(content, bytes) else content.read_bytes()))
 
     def get(self, path: str) -> bytes:
         try:

@@ -8,12 +8,13 @@ that the shell, and every program after it, is the other processor's.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class LoopbackPi:
         key: file of the private key that is let in.
         known_hosts: file with the server's key.
         root: where its users land.
+        home: the folder in it that is their home, as they see it.
         log: file of sshd's words.
         process: sshd, in the foreground, the leader of its own process group.
     """
@@ -44,8 +46,14 @@ class LoopbackPi:
     key: Path
     known_hosts: Path
     root: Path
+    home: str
     log: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def home_here(self) -> Path:
+        """The users' home, as this side sees it."""
+        return self.root / self.home.lstrip("/")
 
     def devices_toml(self, name: str = "rpi") -> str:
         """The lines of devices.toml that reach it."""
@@ -77,12 +85,16 @@ def why_no_loopback_pi(root: Path) -> str:
 
 
 @contextmanager
-def loopback_pi(root: Path, folder: Path) -> Iterator[LoopbackPi]:
+def loopback_pi(
+    root: Path, folder: Path, *, fresh_home: bool = False, settings: Sequence[str] = ()
+) -> Iterator[LoopbackPi]:
     """Start sshd, and end it with all its children.
 
     Args:
         root: where its users land; see `why_no_loopback_pi`.
         folder: empty; for keys, configuration and log.
+        fresh_home: give the users an empty home, removed in the end; else it is /root.
+        settings: more variables of the users' environment, as "NAME=VALUE".
     """
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's, made by its service elsewhere
     host_key, key = folder / "host_key", folder / "user_key"
@@ -98,7 +110,9 @@ def loopback_pi(root: Path, folder: Path) -> Iterator[LoopbackPi]:
     public = " ".join(host_key.with_suffix(".pub").read_text().split()[:2])
     known_hosts.write_text(f"[127.0.0.1]:{port} {public}\n")
     # what PAM would read; PAM itself would look on this side of the root
-    environment = " ".join((root / "etc" / "environment").read_text().split())
+    environment = " ".join([*(root / "etc" / "environment").read_text().split(), *settings])
+    home = f"/root/home-{secrets.token_hex(4)}" if fresh_home else "/root"
+    here = root / home.lstrip("/")
     config = folder / "sshd_config"
     config.write_text(
         f"""ListenAddress 127.0.0.1:{port}
@@ -114,8 +128,10 @@ UseDNS no
 PrintMotd no
 ChrootDirectory {root}
 SetEnv {environment}
+ForceCommand HOME={home}; export HOME; cd && eval "exec $SSH_ORIGINAL_COMMAND"
 """
     )
+    here.mkdir(exist_ok=not fresh_home)
     log = folder / "sshd.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -134,11 +150,14 @@ SetEnv {environment}
                 key=key,
                 known_hosts=known_hosts,
                 root=root,
+                home=home,
                 log=log,
                 process=process,
             )
         finally:
             _end(process)
+            if fresh_home:
+                shutil.rmtree(here)
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Results, devices and origins made by hand for the tests of reports: figures are to be worked out
+"""Results made by hand for the tests of reports: figures are to be worked out
 by eye. A test gives what it is about as changes, and takes the rest as it is here."""
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from edgeface.report.page.history import Training
 from edgeface.report.page.pruned import LayerChannels, PrunedLayers
 from edgeface.report.page.shown import ShownFaces
 from edgeface.report.results_page import ResultFile
-from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
-from edgeface.types import GENDER_CLASSES, EpochRecord, HeadSpec, Metric, Provenance, Quality
+from edgeface.types import GENDER_CLASSES, EpochRecord, HeadSpec, Metric, Quality
+from support.records import HOST, PI
 
 VGG, FLOAT, INT8 = "vgg16-float32", "mobilenetv2-float32", "mobilenetv2-int8"
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -52,54 +52,6 @@ EPOCHS = tuple(
     )
     for number in (1, 2, 3)
 )
-HOST = DeviceInfo(
-    name="local",
-    model="Some CPU",
-    arch="x86_64",
-    cores=2,
-    ram_bytes=8_000_000_000,
-    os="Linux-6",
-    python="3.11.2 (64-bit)",
-    governor=None,
-    clock_mhz=2000.0,
-    temperature_c=None,
-    throttle_bits=None,
-    is_target=False,
-    note="x86 host, not a device",
-)
-PI = replace(
-    HOST,
-    name="rpi",
-    model="Raspberry Pi 4",
-    arch="aarch64",
-    governor="performance",
-    temperature_c=50.0,
-    throttle_bits=0,
-    is_target=True,
-    note="",
-)
-
-
-def provenance(**changes: Any) -> Provenance:
-    """Of a model trained on a folder, not pruned."""
-    made = Provenance(
-        run_id="1",
-        recipe={},
-        seed=1,
-        data="utkface",
-        data_kind="folder",
-        manifest_sha256="abcdef0123456789",
-        calibration_ids=(),
-        weights="none",
-        trained=True,
-        pruning_ratio=0.0,
-        parameters=1,
-        macs=1,
-        versions={},
-        commit="unknown",
-        created_utc="2025-01-01T00:00:00+00:00",
-    )
-    return replace(made, **changes)
 
 
 def latency(name: str, p50_ms: float) -> LatencySamples:

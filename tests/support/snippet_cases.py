@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgeface.data.drawn import draw_face
 from edgeface.records import write_json
 from edgeface.runtime.artifact import Artifact, load_artifact
+from edgeface.types import HeadSpec
 from runtime.conftest import build_tiny_model, write_tiny
 from support.dense_artifact import write_dense_artifact
 
@@ -55,17 +56,25 @@ def dense(folder: Path, dtype: str) -> Artifact:
 
 
 def headed(folder: Path, dtype: str, names: Sequence[str], *, plain: bool = False) -> Artifact:
-    """An artifact of 8 px with some of `runtime.conftest.HEADS`; two of its classes named badly."""
+    """An artifact of 8 px with some of `runtime.conftest.HEADS`, age as a median over uneven bins.
+
+    Args:
+        folder: gets it.
+        dtype: of the tensors.
+        names: of the heads.
+        plain: leave the classes' names as they are; else two of them are bad ones.
+    """
     path = write_tiny(folder / "headed.tflite", build_tiny_model(dtype, 3, names), [face(24)])
     artifact = load_artifact(path)
-    if plain:
-        return artifact
-    heads = tuple(
-        dataclasses.replace(head, classes=(NASTY, *head.classes[1:-1], "??/"))
-        if head.kind == "classes"
-        else head
-        for head in artifact.sidecar.contract.heads
-    )
+
+    def changed(head: HeadSpec) -> HeadSpec:
+        if head.name == "age":
+            return dataclasses.replace(head, kind="median", bins=(0.0, 15.0, 20.0, 60.0, 100.0))
+        if head.kind == "classes" and not plain:
+            return dataclasses.replace(head, classes=(NASTY, *head.classes[1:-1], "??/"))
+        return head
+
+    heads = tuple(map(changed, artifact.sidecar.contract.heads))
     contract = dataclasses.replace(artifact.sidecar.contract, heads=heads)
     write_json(path.with_suffix(".json"), dataclasses.replace(artifact.sidecar, contract=contract))
     return load_artifact(path)

@@ -29,8 +29,9 @@ from edgeface.cli_live import live
 from edgeface.cli_predict import doctor, predict
 from edgeface.cli_results import models, report
 from edgeface.cli_snippet import snippet
-from edgeface.console import Screen, Stopped, print_line, stop_on_signals, table_console
+from edgeface.console import Screen, print_line, table_console
 from edgeface.errors import ConfigError, EdgefaceError
+from edgeface.stopping import Stopped, stop_on_signals
 
 # Typer gives its base a public name in no version: its copy of click's, or click's own before that
 _UsageError: Any = typer.BadParameter.__base__
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None, screen: Screen) -> None:
     try:
-        with stop_on_signals():
+        with stop_on_signals(screen.stop_request):
             app(args=arguments, prog_name="edgeface", obj=screen)
     except EdgefaceError as err:
         status = 2 if isinstance(err, ConfigError) else 1

@@ -13,8 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from edgeface.cli_compress import DataOption
-from edgeface.console import kept_if_stopped, print_line, reporter_of, table_console
+from edgeface.console import print_line, reporter_of, table_console
 from edgeface.errors import BenchmarkError, ConfigError, EdgefaceError
+from edgeface.stopping import kept_if_stopped
 
 if TYPE_CHECKING:
     from edgeface.bench.plan import BenchPlan

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from edgeface.config import Recipe, load_recipe
-from edgeface.console import Talker, kept_if_stopped, print_line, reporter_of
+from edgeface.console import Talker, print_line, reporter_of
 from edgeface.errors import ConfigError, DeviceError
+from edgeface.stopping import kept_if_stopped
 
 DataOption = Annotated[
     list[Path] | None,

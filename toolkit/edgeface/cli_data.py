@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from edgeface.console import kept_if_stopped, print_line, reporter_of, table_console
+from edgeface.console import print_line, reporter_of, table_console
+from edgeface.stopping import kept_if_stopped
 
 data_app = typer.Typer(
     no_args_is_help=True, help="Look at labelled face sets before anything is trained on them."

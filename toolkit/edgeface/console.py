@@ -1,23 +1,20 @@
-"""What the user sees while edgeface works, and how the user ends it.
+"""What the user sees while edgeface works.
 
 Lines, bars and tables on stderr; with `--quiet` errors alone, with `--log-json` one JSON object a
-line. Ctrl-C and SIGTERM become `Stopped`. Data go to stdout, whatever is asked of stderr.
+line. Data go to stdout, whatever is asked of stderr.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stderr
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, Self, TextIO
 
 import typer
@@ -33,6 +30,7 @@ from rich.progress import (
 from rich.table import Column
 
 from edgeface.errors import ConfigError
+from edgeface.stopping import StopRequest
 from edgeface.types import Advance, Reporter, SilentReporter
 
 COLUMNS = 100
@@ -41,10 +39,6 @@ COLUMNS = 100
 PROGRESS_EVERY_S = 1.0
 """Least time between two progress events of one stage. Chosen: what a person wants to see moving,
 and few enough for a log."""
-
-SAME_REQUEST_S = 1.0
-"""A signal so soon after another is the same request. Chosen: `timeout -s INT` and service managers
-send one to the process and one to its group at once; a person's second Ctrl-C comes later."""
 
 
 class Talker(Reporter, Protocol):
@@ -229,17 +223,39 @@ class _Count:
         return round(left * (self._clock() - since_s) / (self._done - before), 1)
 
 
+class StoppableReporter:
+    """Passes all on to another reporter; each step of a stage ends it if that was asked."""
+
+    def __init__(self, talker: Talker, request: StopRequest) -> None:
+        """Name who talks, and what holds the request."""
+        self._talker, self._request = talker, request
+        self.say, self.show, self.error = talker.say, talker.show, talker.error
+
+    @contextmanager
+    def track(self, label: str, total: int) -> Iterator[Advance]:
+        """Follow a stage as the other reporter does."""
+        with self._talker.track(label, total) as follow:
+
+            def advance(steps: int, note: str = "") -> None:
+                follow(steps, note)
+                self._request.check()
+
+            yield advance
+
+
 class Screen:
     """The context object of a command line: where its talk goes, until the context ends.
 
     Attributes:
         reporter: in use. It is changed once, when the options are known, so that every error after
             that is told as they ask.
+        stop_request: whether the process was asked to end.
     """
 
     def __init__(self) -> None:
         """Talk to the terminal until something else is asked."""
-        self.reporter: Talker = TerminalReporter()
+        self.stop_request = StopRequest()
+        self.reporter: Talker = StoppableReporter(TerminalReporter(), self.stop_request)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -260,7 +276,8 @@ class Screen:
             raise ConfigError("--quiet", ["with --log-json, expected one of them"])
         if quiet or log_json:
             stream = self._stack.enter_context(stderr_alone())
-            self.reporter = QuietReporter(stream) if quiet else JsonReporter(stream)
+            talker = QuietReporter(stream) if quiet else JsonReporter(stream)
+            self.reporter = StoppableReporter(talker, self.stop_request)
 
 
 def reporter_of(context: typer.Context) -> Talker:
@@ -306,54 +323,3 @@ def table_console(*, stderr: bool = False) -> Console:
     """Give the console for tables: as wide as the terminal, 100 columns where there is none."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, width=None if stream.isatty() else COLUMNS)
-
-
-class Stopped(BaseException):
-    """Somebody asked the process to end. No `Exception`: only the boundary may take it.
-
-    Attributes:
-        number: of the signal.
-        exit_status: 128 and the number. Source: POSIX.1-2017, shell, 2.8.2, as shells count.
-    """
-
-    def __init__(self, number: int, kept: str = "") -> None:
-        """Take the signal, and what is to be said of the work that was done."""
-        super().__init__(f"stopped; {kept}" if kept else "stopped")
-        self.number = number
-        self.exit_status = 128 + number
-
-
-@contextmanager
-def stop_on_signals(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """Raise `Stopped` at Ctrl-C (SIGINT) and SIGTERM, so that files and processes are cleaned up.
-
-    A signal that the process was started to ignore, as a shell's `&` does, stays ignored. A second
-    one ends the cleaning up too, but not within `SAME_REQUEST_S` of the first.
-    """
-    last_s = -math.inf
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal last_s
-        before_s, last_s = last_s, clock()
-        if last_s - before_s >= SAME_REQUEST_S:
-            raise Stopped(number)
-
-    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
-    heard = [kind for kind, handler in before.items() if handler is not signal.SIG_IGN]
-    for kind in heard:
-        signal.signal(kind, stop)
-    try:
-        yield
-    finally:
-        for kind in heard:
-            signal.signal(kind, before[kind])
-
-
-@contextmanager
-def kept_if_stopped() -> Iterator[None]:
-    """Say of work that is stopped in here that the same command goes on with it."""
-    try:
-        yield
-    except Stopped as stop:
-        kept = "what was finished is kept: run the same command again to go on"
-        raise Stopped(stop.number, kept) from None

@@ -56,6 +56,7 @@ from edgeface.stages import (
     open_run,
     prune_stage,
     pruned_in_words,
+    read_as,
     start_stage,
     train_stage,
 )
@@ -155,7 +156,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     started = start_stage(request.start, manifest) if request.start else None
     if started:
         repeats = recipe.system or started[1].recipe.get("system", "")
-        recipe = replace(recipe, model=started[1].spec, system=repeats)
+        recipe = replace(recipe, model=read_as(started[1].spec, recipe.model), system=repeats)
     check_test_labels(manifest, recipe.model)
     paths = artifact_paths(out, recipe)
     kept = model_paths(out, recipe)

@@ -20,7 +20,7 @@ from edgeface.compress.costs import Budget, CostKind, cost, cost_terms, scaled_t
 from edgeface.compress.graph import channel_graph
 from edgeface.compress.prune import CRITERIA, PruneReport, combined, prune, prune_to_budget
 from edgeface.compress.taylor import taylor_scores
-from edgeface.config import PruneSpec, Recipe, TrainSpec
+from edgeface.config import ModelSpec, PruneSpec, Recipe, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.data.faces import Faces
 from edgeface.data.labels import check_classes
@@ -202,6 +202,20 @@ def start_stage(path: Path, manifest: Manifest) -> tuple[Any, SavedModel]:
             "measured against it"
         )
     return model, about
+
+
+def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    """Say what the network of a trained model is, and how its age is to be read.
+
+    Args:
+        started: of the trained model.
+        asked: of the recipe: the median or the mean of the bins, which are two readings of one
+            network, is the recipe's to choose. Nothing else of it counts.
+    """
+    readings = ("median", "expectation")
+    if {started.age_head, asked.age_head} <= set(readings):
+        return replace(started, age_head=asked.age_head)
+    return started
 
 
 def prune_stage(model: Any, run: Run) -> tuple[Any, PruneReport]:

@@ -126,8 +126,10 @@ class ModelSpec:
         heads: the attributes it predicts, in order; a face that lacks one's label is masked there.
         classes: names of the classes of each head that is neither "age" nor "gender", as the data
             names them: two make a binary head, more a head of classes.
-        age_head: of the head "age": "expectation" over bins 0..100 years, linear "regression", or
-            "decades", the likeliest of eleven.
+        age_head: of the head "age": over bins 0..100 years the "median" or the mean
+            ("expectation") of what the softmax gives each; linear "regression"; or "decades", the
+            likeliest of eleven. Median and mean are two readings of one network, so `compress
+            --model` takes the recipe's.
         age_activation: of a regression: "linear", or "relu", which says no age below 0.
         branch_units: of a dense layer (ReLU) of each head's own before it; 0 for none.
         dropout_ratio: before the heads.
@@ -145,7 +147,7 @@ class ModelSpec:
     crop: str = WHOLE_FACE
     heads: tuple[str, ...] = (GENDER, AGE)
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    age_head: Literal["expectation", "regression", "decades"] = "expectation"
+    age_head: Literal["median", "expectation", "regression", "decades"] = "median"
     age_activation: Literal["linear", "relu"] = "linear"
     branch_units: int = 0
     dropout_ratio: float = 0.2

@@ -16,7 +16,7 @@ WHOLE_FACE = "one aligned face with hair and chin, filling most of a square"
 """What pictures show that the detectors here cut out."""
 GENDER_CLASSES = ("male", "female")  # UTKFace's own coding: 0 male, 1 female
 
-HeadKind = Literal["binary", "classes", "expectation", "regression", "decades"]
+HeadKind = Literal["binary", "classes", "median", "expectation", "regression", "decades"]
 Scheme = Literal["float32", "int8", "float16", "dynamic"]
 
 
@@ -47,12 +47,14 @@ class HeadSpec:
         name: the attribute, e.g. "gender".
         kind: "binary": one logit, its sigmoid is the probability of `classes[1]`;
             "classes": one logit a class, their softmax are the probabilities;
+            "median": one logit a bin, the value is the median of their softmax over `bins`;
             "expectation": one logit a bin, the value is the softmax-weighted mean of `bins`;
             "decades": one logit a bin, the value is the likeliest of `bins`;
             "regression": the output is the value.
         tensor: name of the output tensor.
         classes: names by class number ("binary" and "classes").
-        bins: the value each bin stands for, in `unit` ("expectation" and "decades").
+        bins: the value each bin stands for, in `unit`, rising ("median", "expectation" and
+            "decades").
         unit: e.g. "years"; empty for classes.
     """
 
@@ -67,6 +69,11 @@ class HeadSpec:
     def has_classes(self) -> bool:
         """Whether it names a class, and does not give a value."""
         return self.kind in ("binary", "classes")
+
+    @property
+    def has_bins(self) -> bool:
+        """Whether it has one logit a bin."""
+        return self.kind in ("median", "expectation", "decades")
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 
 from edgeface.bench.latency import measure_latency, measure_memory
+from edgeface.bench.plan import BenchPlan
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.remote import adb as adb_module
+from edgeface.bench.remote import device as device_module
 from edgeface.bench.remote.adb import AdbTransport
 from edgeface.bench.remote.android import AndroidSession, open_android
 from edgeface.bench.remote.benchmark_model import parse_report, tool_options
+from edgeface.bench.remote.device import Request, open_device
+from edgeface.bench.remote.devices_file import DeviceSpec
 from edgeface.bench.remote.transport import ConnectionLostError
 from edgeface.errors import BenchmarkError, DeviceError
+from edgeface.runtime.artifact import Artifact
 from edgeface.types import SilentReporter
+from support.bars import Bars
 
 # the form of LiteRT's tool of 2025, as its sources print it; the figures are made up
 NEW = """INFO: STARTING!
@@ -273,6 +279,22 @@ def test_raw_samples_come_from_processes_of_two_runs(
     assert session.invalid_reasons() == ()
 
 
+def test_models_are_sent_once_and_before_they_are_asked_for(
+    make_session: Callable[..., AndroidSession], phone: Path, tmp_path: Path
+) -> None:
+    session = make_session(NEW)
+    models = [tmp_path / f"{name}.tflite" for name in ("a", "b")]
+    for path in models:
+        path.write_bytes(path.name.encode() * 1000)
+    bars = Bars()
+    session.send_models(models, reporter=bars)
+    assert bars.totals == [("android (adb S1): sending models, kB", 16)]
+    there = sorted(path.read_bytes() for path in (phone / "edgeface").glob("*.tflite"))
+    assert there == [path.read_bytes() for path in models]
+    session.send_models(models, reporter=bars)
+    assert len(bars.totals) == 1
+
+
 def test_affinity_and_samples_are_taken_where_asked_for(
     make_session: Callable[..., AndroidSession], tmp_path: Path
 ) -> None:
@@ -351,6 +373,28 @@ def test_a_session_leaves_nothing_behind(
     with open_android(transport, tool) as session:
         assert (phone / session.tool).stat().st_mode & 0o111
     assert list(phone.iterdir()) == []
+
+
+def test_a_phone_has_the_models_before_it_is_measured(
+    transport: AdbTransport,
+    make_artifact: Callable[..., Artifact],
+    phone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tool = tmp_path / "benchmark_model"
+    _program(tool, "exit 1\n")
+    monkeypatch.setattr(device_module, "AdbTransport", lambda name, serial: transport)
+    artifact = make_artifact("tiny")
+    request = Request(
+        artifacts=[artifact], plan=BenchPlan(protocol=PROTOCOL), unfinished=tmp_path / "kept"
+    )
+    spec = DeviceSpec(kind="adb", benchmark_model=str(tool))
+    bars = Bars()
+    with open_device("android", spec, request, reporter=bars):
+        (there,) = (phone / "edgeface").glob("*.tflite")
+        assert there.read_bytes() == artifact.content
+    assert [label for label, _ in bars.totals] == ["android (adb S1): sending models, kB"]
 
 
 def test_a_tool_for_another_processor_is_refused(

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeface.bench.remote.recorded import Content, RecordedTransport, RecordingTransport, _content
-from edgeface.bench.remote.transport import ConnectionLostError, Finished, Transport
+from edgeface.bench.remote.transport import (
+    ConnectionLostError,
+    Finished,
+    Sent,
+    Transport,
+    uncounted,
+)
 from edgeface.errors import DeviceError
 
 
@@ -37,7 +43,7 @@ class Device:
         assert isinstance(answer, Finished)
         return answer
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         self._next()
 
     def get(self, path: str) -> bytes:
@@ -127,7 +133,9 @@ def test_what_differs_is_named(played: RecordedTransport) -> None:
 def test_other_content_may_be_put(played: RecordedTransport, tmp_path: Path) -> None:
     """Pushed code changes with every commit; the recording would be refused at once."""
     played.run(["echo", "é"], timeout_s=1)
-    played.put(tmp_path / "not even there", "x/model")
+    sent: list[int] = []
+    played.put(tmp_path / "not even there", "x/model", sent=sent.append)
+    assert sent == [len(b"model")]  # of the recording
     assert played.left == 4
 
 

@@ -20,12 +20,13 @@ from edgeface.bench.quality import HeldOut
 from edgeface.bench.remote.journal import Journal
 from edgeface.bench.remote.probes import device_probes
 from edgeface.bench.remote.session import Interpreter, Session, open_session
-from edgeface.bench.remote.transport import ConnectionLostError, Finished
+from edgeface.bench.remote.transport import ConnectionLostError, Finished, Sent, uncounted
 from edgeface.bench.run import bench
 from edgeface.data.faces import Faces
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.types import SilentReporter
+from support.bars import Bars
 from support.dense_artifact import write_dense_artifact
 from support.folder_transport import FolderTransport
 
@@ -184,9 +185,61 @@ def test_a_runner_that_is_killed_is_one_clear_line(
     assert device.files() == [".edgeface/lock"]
 
 
+def test_models_are_sent_once_and_before_they_are_asked_for(
+    make_artifact: MakeArtifact, tmp_path: Path
+) -> None:
+    class Counts(FolderTransport):
+        def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
+            puts.append(Path(path).name)
+            super().put(content, path, sent=sent)
+
+    puts: list[str] = []
+    bars = Bars()
+    model = make_artifact("tiny").path
+    with ready(Counts(tmp_path / "home")) as session:
+        puts.clear()
+        session.send_models([model, model], reporter=bars)
+        assert puts == ["tiny.json", "tiny.tflite"]
+        size_bytes = sum(path.stat().st_size for path in (model, model.with_suffix(".json")))
+        assert bars.totals == [("folder: sending models, kB", size_bytes // 1000)]
+        session.worker(("memory", str(model), "--threads", "1", "--runs", "1"), 60)
+        session.send_models([model], reporter=bars)
+        assert len(puts) == 2
+        assert len(bars.totals) == 1
+
+
+def test_wheels_are_sent_with_a_bar_and_removed(tmp_path: Path) -> None:
+    wheels = [tmp_path / name for name in ("a.whl", "b.whl")]
+    for path in wheels:
+        path.write_bytes(bytes(3000))
+
+    def answer(command: Sequence[str]) -> Finished | None:
+        if command[0] == "test":  # no environment yet
+            return Finished(status=1, stdout=b"", stderr=b"")
+        if "venv" in command or "pip" in command:
+            seen.append(device.files())
+            return Finished(status=0, stdout=b"", stderr=b"")
+        return None
+
+    seen: list[list[str]] = []
+    home = tmp_path / "home"
+    home.mkdir()
+    device = FolderTransport(home, answer)
+    bars = Bars()
+    interpreter = replace(
+        GIVEN, given=False, wheels=lambda python, packages: tuple(wheels), pictures=False
+    )
+    with open_session(device, interpreter, reporter=bars):
+        pass
+    assert bars.totals == [("folder: sending wheels, kB", 6)]
+    assert bars.notes == ["a.whl", "b.whl"]
+    assert [Path(each).name for each in seen[0]] == ["a.whl", "b.whl"]
+    assert not [each for each in device.files() if each.endswith(".whl")]
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     class Full(FolderTransport):
-        def put(self, content: bytes | Path, path: str) -> None:
+        def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
             raise DeviceError("folder: no space left")
 
     device = Full(tmp_path)

@@ -184,6 +184,19 @@ def test_a_file_arrives_whole(pi: SshTransport, tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
+def test_bytes_are_counted_as_they_leave(pi: SshTransport, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(MANY)
+    for content in (MANY, source):
+        sent: list[int] = []
+        pi.put(content, str(tmp_path / "target"), sent=sent.append)
+        assert sum(sent) == len(MANY)
+        assert max(sent) < len(MANY) / 100  # so that a bar moves
+    nothing: list[int] = []
+    pi.put(b"", str(tmp_path / "target"), sent=nothing.append)
+    assert sum(nothing) == 0
+
+
 def test_paths_are_under_the_home(pi: SshTransport, tmp_path: Path) -> None:
     from_home = os.path.relpath(tmp_path / "file", HOME.resolve())
     pi.put(b"here", from_home)
@@ -222,6 +235,7 @@ def test_a_connection_lost_while_a_file_is_written_leaves_none(
     part = tmp_path / "model.edgeface-part"
     os.mkfifo(part)
     reading = os.open(part, os.O_RDONLY | os.O_NONBLOCK)
+    sent: list[int] = []
     try:
 
         def cut() -> None:
@@ -229,10 +243,11 @@ def test_a_connection_lost_while_a_file_is_written_leaves_none(
             sshd.cut()
 
         with meanwhile(cut), pytest.raises(ConnectionLostError):
-            pi.put(MANY, str(tmp_path / "model"))
+            pi.put(MANY, str(tmp_path / "model"), sent=sent.append)
     finally:
         os.close(reading)
     assert not (tmp_path / "model").exists()
+    assert sum(sent) < len(MANY)  # what has not left is not counted
     part.unlink(missing_ok=True)  # the shell there may have had the time to remove it
     reach(sshd).put(MANY, str(tmp_path / "model"))
     assert (tmp_path / "model").read_bytes() == MANY

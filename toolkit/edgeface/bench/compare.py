@@ -20,6 +20,7 @@ from edgeface.bench.latency import LatencySamples
 from edgeface.bench.latency_bootstrap import Interval, ratio_intervals
 from edgeface.bench.result import BenchEntry, BenchResult
 from edgeface.errors import BenchmarkError, ConfigError
+from edgeface.types import Reporter, SilentReporter
 
 Change = Literal["faster", "slower", "undecided"]
 PERCENTS = (50, 90, 99)
@@ -28,6 +29,7 @@ DEFAULT_MARGIN_RATIO = 0.02
 than this says nothing of a model (Mytkowicz et al. 2009, Producing Wrong Data Without Doing
 Anything Obviously Wrong)."""
 
+_SILENT = SilentReporter()
 _RULE = re.compile(r"p(50|90|99):\+([0-9]{1,4}(?:\.[0-9]{1,3})?)%")
 
 
@@ -101,6 +103,7 @@ def compare_results(
     *,
     names: Sequence[str] = (),
     margin_ratio: float = DEFAULT_MARGIN_RATIO,
+    reporter: Reporter = _SILENT,
 ) -> tuple[LatencyComparison, ...]:
     """Compare the latency of the models that two results have in common.
 
@@ -109,6 +112,7 @@ def compare_results(
         b: the second.
         names: of models; empty for all that both have.
         margin_ratio: m of the module's rule, 0 to 10.
+        reporter: shows a bar: eight models of 600 to 21,000 runs took 3 s.
 
     Returns:
         One value a model, in a's order.
@@ -129,7 +133,12 @@ def compare_results(
             f"cannot compare {', '.join(missing) or 'anything'}: timed in the first result are "
             f"{', '.join(sides[0]) or 'none'}, in the second {', '.join(sides[1]) or 'none'}"
         )
-    return tuple(_comparison(sides[0][name], sides[1][name], margin_ratio) for name in wanted)
+    found = []
+    with reporter.track("comparing", len(wanted)) as advance:
+        for name in wanted:
+            found.append(_comparison(sides[0][name], sides[1][name], margin_ratio))
+            advance(1)
+    return tuple(found)
 
 
 def differences(a: BenchResult, b: BenchResult) -> tuple[str, ...]:

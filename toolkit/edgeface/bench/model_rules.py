@@ -98,7 +98,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "output-clips": (
         "What an output cannot represent, it cannot predict: a ReLU6 ends at 6, a quantized tensor "
-        "at its range. Take age from a linear output or as expectation over bins.",
+        "at its range. Take age from a linear output or over bins.",
         "tensorflow#44007: a regression output clamped to 0 to 6",
     ),
     "several-graphs": (

@@ -39,7 +39,7 @@ from edgeface.bench.result import (
 from edgeface.bench.slices import SliceQuality, sliced_quality
 from edgeface.bench.times import Times, measure_times
 from edgeface.bench.validity import judge_run
-from edgeface.bench.verdict import Comparison, Predictions, compare
+from edgeface.bench.verdict import Comparison, Predictions, compare_each
 from edgeface.bench.verdict_rule import INT8_MARGINS
 from edgeface.commit import source_commit
 from edgeface.data.faces import Faces
@@ -154,12 +154,15 @@ def bench(
         ),
         samples=times.looks,
         invalid_reasons=judged.invalid_reasons,
-        comparisons=_comparisons(measured, plan.baseline, held_out),
+        comparisons=_comparisons(measured, plan.baseline, held_out, reporter),
     )
 
 
 def _comparisons(
-    measured: Mapping[str, _Measured], baseline: str | None, held_out: HeldOut | None
+    measured: Mapping[str, _Measured],
+    baseline: str | None,
+    held_out: HeldOut | None,
+    reporter: Reporter,
 ) -> tuple[Comparison, ...]:
     """Give each model's verdict against the baseline, where both were run on the same faces."""
     said = {name: each.said for name, each in measured.items() if each.said is not None}
@@ -168,16 +171,14 @@ def _comparisons(
     reference, labels = said.pop(baseline)
     # a face that the manifest does not group is a photograph of its own
     groups = [held_out.groups.get(id, id) for id in labels.ids] if held_out.groups else None
-    return tuple(
-        compare(
-            predictions,
-            reference,
-            labels,
-            margins=INT8_MARGINS,
-            groups=groups,
-            race_names=held_out.race_names,
-        )
-        for predictions, _ in said.values()
+    return compare_each(
+        [predictions for predictions, _ in said.values()],
+        reference,
+        labels,
+        margins=INT8_MARGINS,
+        reporter=reporter,
+        groups=groups,
+        race_names=held_out.race_names,
     )
 
 

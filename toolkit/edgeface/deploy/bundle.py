@@ -26,13 +26,16 @@ from edgeface.runtime.bundle_files import (
     CODE,
     LAUNCHER,
     LISTING,
+    REFERENCE,
     RUN,
     WHEELS,
     Listing,
     Member,
+    ReferenceOutputs,
     bundle_id,
     parse_listing,
 )
+from edgeface.runtime.selftest import reference_golden
 from edgeface.types import Contract
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -61,6 +64,9 @@ class Bundle:
 def make_bundle(artifact: Artifact, wheels: Sequence[Path] = ()) -> Bundle:
     """Pack an artifact with its code, labels, licence notes, and card where it has one.
 
+    An int8 artifact is run here, so that the bundle can also hold what a runtime without a delegate
+    must give; see `runtime.selftest`.
+
     Args:
         artifact: from `load_artifact`. Its golden vectors are in its sidecar. `NAME.md` beside it
             is its card (`edgeface models --cards`).
@@ -71,7 +77,8 @@ def make_bundle(artifact: Artifact, wheels: Sequence[Path] = ()) -> Bundle:
 
     Raises:
         ArtifactError: no golden vectors: a device could not tell whether it works; or its name
-            cannot be that of a file in a bundle.
+            cannot be that of a file in a bundle; or an int8 model does not open here.
+        DeviceError: this machine has no TFLite runtime.
         ExportError: a file cannot be read.
     """
     name = artifact.sidecar.name
@@ -97,6 +104,9 @@ def make_bundle(artifact: Artifact, wheels: Sequence[Path] = ()) -> Bundle:
         raise ExportError(
             f"{err.filename}: cannot be read into the bundle ({err.strerror})"
         ) from err
+    reference = reference_golden(artifact)
+    if reference:
+        files[REFERENCE] = _json(ReferenceOutputs(tuple(vector.outputs for vector in reference)))
     listing = _listing(name, files)
     parse_listing(listing, f"{name}, {LISTING}")  # a device would refuse it: better here
     content = _zip({**files, LISTING: listing})
@@ -119,7 +129,11 @@ def _listing(model: str, files: Mapping[str, bytes]) -> bytes:
             for name, content in sorted(files.items())
         },
     )
-    return (json.dumps(to_mapping(listing), indent=1) + "\n").encode()
+    return _json(listing)
+
+
+def _json(record: Listing | ReferenceOutputs) -> bytes:
+    return (json.dumps(to_mapping(record), indent=1) + "\n").encode()
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

@@ -84,7 +84,7 @@ def install(
         DeviceError: no environment, a full disk, or the bundle did not pass; the former bundle is
             still current.
     """
-    with _opened(transport, environment.command) as device:
+    with _opened(transport, environment.command, reporter) as device:
         state = device.tidy()
         given = _absolute(transport, environment.command) if environment.given else None
         name = _same(state, bundle, given or environment.requirements.key)
@@ -118,7 +118,7 @@ def rollback(transport: Transport, command: str, *, reporter: Reporter) -> Deplo
             nothing has changed then.
     """
     find_python(transport, command)
-    with _opened(transport, command) as device:
+    with _opened(transport, command, reporter) as device:
         state = device.tidy()
         if state.previous is None:
             raise DeviceError(
@@ -138,6 +138,7 @@ class _Device:
     transport: Transport
     command: str
     code: str  # name in incoming
+    reporter: Reporter
 
     def tidy(self, *, last: bool = False) -> StoreState:
         keep = () if last else ("--keep", self.code)
@@ -163,7 +164,13 @@ class _Device:
             ],
             timeout_s=_CHECK_S,
         )
-        return self._record(BundleCheck, self._reply("self-test", done))
+        check = self._record(BundleCheck, self._reply("self-test", done))
+        if check.reference_kernels:
+            self.reporter.say(
+                f"{self.transport.where}: no delegate runs the model there; its outputs are those "
+                "of TFLite's reference kernels"
+            )
+        return check
 
     def try_check(self, name: str) -> BundleCheck | None:
         """Test a bundle that lies there; None if it no longer passes and must be copied again."""
@@ -204,10 +211,10 @@ class _Device:
 
 
 @contextmanager
-def _opened(transport: Transport, command: str) -> Iterator[_Device]:
+def _opened(transport: Transport, command: str, reporter: Reporter) -> Iterator[_Device]:
     code = device_code()
     transport.put(code.content, f"{DEPLOY}/incoming/{code.name}")
-    device = _Device(transport=transport, command=command, code=code.name)
+    device = _Device(transport=transport, command=command, code=code.name, reporter=reporter)
     yield device
     device.tidy(last=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeface.runtime.bundle_files import CODE, INTERPRETER, LAUNCHER, RUN
+from edgeface.runtime.bundle_files import CODE, INTERPRETER, LAUNCHER, REFERENCE, RUN
 from edgeface.types import Contract, Sidecar
 
 RUN_TEXT = f'''"""Runs this bundle: `python3 {RUN} check`, `predict IMAGE...`, `watch FOLDER`."""
@@ -63,10 +63,14 @@ and then venv/bin/python in the place of python3. `{LAUNCHER}` does the same as 
 a device that edgeface deployed to, it takes the Python that was tested there.
 
 {model}.json says what the model takes and gives, LABELS.json what its outputs mean, and
-LICENCES.txt on which terms you have it. The kinds in LABELS.json, of the real values of an output:
+LICENCES.txt on which terms you have it. {REFERENCE}, if there is one, is for `check` with a
+runtime that has no delegate: it rounds otherwise. The kinds in LABELS.json, of the real values of
+an output:
 
   binary       the sigmoid of the one value is the probability of the second class
   classes      the softmax of the values is the probability of each class
+  median       where half of the softmax lies below; each bin's share is spread from half-way to
+               the bin before to half-way to the next
   expectation  the mean of the bins, weighted by the softmax of the values
   decades      the bin of the largest value
   regression   the one value itself

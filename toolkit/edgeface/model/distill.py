@@ -129,9 +129,10 @@ def _check_head(teacher: str, found: HeadSpec, head: HeadSpec) -> None:
     if head.kind == "regression":
         raise ModelError(
             f"head {head.name}: a regression learns no distribution, so it cannot be "
-            "distilled; use age_head = 'expectation' or distill_ratio = 0"
+            "distilled; use age_head = 'median' or distill_ratio = 0"
         )
-    if (found.kind, found.bins, found.classes) != (head.kind, head.bins, head.classes):
+    alike = found.kind == head.kind or (found.has_bins and head.has_bins)  # read otherwise, no more
+    if not alike or (found.bins, found.classes) != (head.bins, head.classes):
         raise ModelError(
             f"teacher {teacher}: its head {head.name} is {_in_words(found)}, expected "
             f"{_in_words(head)} as in the student"

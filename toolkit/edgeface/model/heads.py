@@ -21,11 +21,12 @@ from edgeface.runtime.decode import decode, output_units
 from edgeface.training_specs import AGE, GENDER
 from edgeface.types import GENDER_CLASSES, Contract, HeadKind, HeadSpec, ImageSpec, TensorSpec
 
-# Source: design.md, "age by expectation over age bins (0..100)". Older faces count as 100.
+# Source: design.md, "age bins (0..100)". Older faces count as 100.
 AGE_BINS_YEARS = tuple(float(age) for age in range(101))
 # Source: docs/seeds.md S3, "age in 11 decades": 0 to 9, ..., 100 and more, here their middles.
 DECADES_YEARS = tuple(float(age) for age in range(5, 110, 10))
 AGE_BINS: Mapping[HeadKind, tuple[float, ...]] = {
+    "median": AGE_BINS_YEARS,
     "expectation": AGE_BINS_YEARS,
     "decades": DECADES_YEARS,
 }
@@ -95,7 +96,7 @@ def training_targets(
 
     Returns:
         Targets: values [N, 1] smoothed probability (binary), [N, classes] smoothed (classes),
-        [N, bins] distribution (expectation, decades) or [N, 2] lowest and highest value
+        [N, bins] distribution (median, expectation, decades) or [N, 2] lowest and highest value
         (regression).
 
     Raises:
@@ -138,7 +139,7 @@ def _values(
     labelled: NDArray[np.float64] | NDArray[np.int64]
     if head.has_classes:
         labelled = _smoothed(head, faces.class_of(head.name)[at], spec.label_smoothing_ratio)
-    elif head.kind == "expectation":
+    elif head.kind in ("median", "expectation"):
         labelled = interval_bins(low, high, head.bins, spec.age_sigma_years)
     elif head.kind == "decades":
         labelled = decade_shares(low, high, head.bins)
@@ -171,6 +172,7 @@ def losses(heads: tuple[HeadSpec, ...]) -> dict[str, Any]:
     of_kind: dict[str, Callable[[], Any]] = {
         "binary": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
         "classes": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
+        "median": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
         "expectation": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
         "decades": lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
         "regression": lambda: distance_to_interval,

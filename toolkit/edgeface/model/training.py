@@ -231,7 +231,7 @@ def _check_levers(task: TrainingTask, spec: TrainSpec, keep: Literal["best", "la
     if spec.mixup_alpha and regression:
         raise ModelError(
             f"{task.label}: mixup_alpha is {spec.mixup_alpha:g}, and head {regression[0]} is a "
-            "regression, whose loss is not that of a mixed label; use age_head = 'expectation' or "
+            "regression, whose loss is not that of a mixed label; use age_head = 'median' or "
             "mixup_alpha = 0"
         )
     of_best = {

@@ -284,10 +284,11 @@ def _reading(head: HeadSpec) -> str:
             f"the likeliest of the {len(head.bins)} decades with the middles {low:g} to {high:g} "
             f"{plain(head.unit)}"
         )
-    if head.kind == "expectation":
+    if head.kind in ("median", "expectation"):
         low, high = head.bins[0], head.bins[-1]
+        which = "median" if head.kind == "median" else "mean"
         return (
-            f"softmax, then the mean of the {len(head.bins)} bins {low:g} to {high:g} "
+            f"softmax, then the {which} of the {len(head.bins)} bins {low:g} to {high:g} "
             f"{plain(head.unit)}"
         )
     return f"the value in {plain(head.unit)}" if head.unit else "the value"

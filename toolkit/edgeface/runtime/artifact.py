@@ -178,8 +178,12 @@ def _head_problems(head: HeadSpec, tensor: Optional[TensorSpec]) -> Iterator[str
     if tensor.shape != (1, units):
         yield f"tensor {tensor.name} has shape {list(tensor.shape)}, expected {[1, units]}"
     yield from _class_problems(head)
-    if head.kind in ("expectation", "decades") and not head.bins:
+    if head.has_bins and not head.bins:
         yield "bins: found none, expected one value an output"
+    if head.kind == "median" and len(head.bins) < 2:
+        yield f"bins: found {len(head.bins)}, expected two or more for a median"
+    if any(high <= low for low, high in zip(head.bins, head.bins[1:])):
+        yield "bins: found some that do not rise"
     if not all(math.isfinite(value) for value in head.bins):
         yield "bins: found one that is not finite"
 

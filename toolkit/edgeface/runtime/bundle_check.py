@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Sequence, Tuple
 
 from edgeface.errors import ArtifactError, DeviceError
-from edgeface.runtime.bundle_files import LISTING, bundle_id, verify_files
+from edgeface.runtime.bundle_files import (
+    LISTING,
+    REFERENCE,
+    bundle_id,
+    parse_reference,
+    verify_files,
+)
 from edgeface.runtime.runner_identify import identify
+from edgeface.types import GoldenVector
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class BundleCheck:
         runtime: that ran them, as pip knows it.
         runtime_version: of it.
         opencv_version: that decoded and resized their pictures.
+        reference_kernels: whether no delegate ran the model, so that what it gave was compared with
+            TFLite's reference kernels instead of the sidecar's outputs.
     """
 
     bundle: str
@@ -35,6 +45,7 @@ class BundleCheck:
     runtime: str
     runtime_version: str
     opencv_version: str
+    reference_kernels: bool = False
 
 
 def check_bundle(folder: Path, expected_id: str = "", threads: int = 1) -> BundleCheck:
@@ -62,11 +73,17 @@ def check_bundle(folder: Path, expected_id: str = "", threads: int = 1) -> Bundl
         import cv2
 
         from edgeface.runtime.artifact import load_artifact
-        from edgeface.runtime.selftest import self_test
+        from edgeface.runtime.predict import open_predictor
+        from edgeface.runtime.selftest import golden_problems, uses_delegate
     except ImportError as err:
         raise missing_package(err) from err
     artifact = load_artifact(folder / f"{listing.model}.tflite")
-    problems = self_test(artifact, threads)
+    golden = artifact.sidecar.golden
+    predictor = open_predictor(artifact, threads)
+    by_reference = REFERENCE in listing.members and not uses_delegate(predictor.model)
+    if by_reference:
+        golden = _with_reference_outputs(golden, folder / REFERENCE)
+    problems = golden_problems(predictor.model, predictor.contract, golden)
     if problems:
         raise ArtifactError(
             f"{listing.model}: the self-test failed: {'; '.join(problems)}; this device does not "
@@ -75,11 +92,19 @@ def check_bundle(folder: Path, expected_id: str = "", threads: int = 1) -> Bundl
     return BundleCheck(
         bundle=bundle_id((folder / LISTING).read_bytes()),
         model=listing.model,
-        vectors=len(artifact.sidecar.golden),
+        vectors=len(golden),
         runtime=facts["device"]["runtime"],
         runtime_version=facts["device"]["runtime_version"],
         opencv_version=cv2.__version__,
+        reference_kernels=by_reference,
     )
+
+
+def _with_reference_outputs(golden: Sequence[GoldenVector], path: Path) -> Tuple[GoldenVector, ...]:
+    outputs = parse_reference(path.read_bytes(), str(path)).outputs
+    if len(outputs) != len(golden):
+        raise ArtifactError(f"{path}: holds {len(outputs)} vectors, the sidecar {len(golden)}")
+    return tuple(replace(vector, outputs=own) for vector, own in zip(golden, outputs))
 
 
 def missing_package(err: ImportError) -> DeviceError:

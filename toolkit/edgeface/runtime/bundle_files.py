@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Tuple
 
 from edgeface.errors import ArtifactError
 from edgeface.records import RecordError, from_mapping
@@ -23,6 +23,8 @@ CODE = "edgeface.zip"
 RUN = "run.py"
 LAUNCHER = "edgeface-run"
 WHEELS = "wheels"
+REFERENCE = "reference.json"
+"""A `ReferenceOutputs`; not in every bundle."""
 INTERPRETER = "interpreter"
 """Written at installation: path of the Python that the bundle was tested with there."""
 PREVIOUS = "previous"
@@ -66,6 +68,18 @@ class Listing:
     model: str
     edgeface_version: str
     members: Dict[str, Member]
+
+
+@dataclass(frozen=True)
+class ReferenceOutputs:
+    """What a runtime without a delegate must give for the golden vectors of an int8 model.
+
+    Attributes:
+        outputs: for each golden vector of the sidecar, as its `outputs`, of TFLite's reference
+            kernels.
+    """
+
+    outputs: Tuple[Tuple[Tuple[float, ...], ...], ...]
 
 
 def bundle_id(listing: bytes) -> str:
@@ -127,6 +141,22 @@ def parse_listing(content: bytes, where: str) -> Listing:
     if problems:
         raise ArtifactError(f"{where}: {'; '.join(problems)}; deploy the bundle again")
     return listing
+
+
+def parse_reference(content: bytes, where: str) -> ReferenceOutputs:
+    """Read `reference.json`.
+
+    Args:
+        content: the file.
+        where: it is, for messages.
+
+    Raises:
+        ArtifactError: not JSON, or not what it should hold.
+    """
+    try:
+        return from_mapping(ReferenceOutputs, json.loads(content.decode("utf-8")))
+    except (ValueError, RecursionError, RecordError) as err:
+        raise ArtifactError(f"{where}: not outputs of golden vectors: {err}") from err
 
 
 def verify_files(folder: Path, expected_id: str = "") -> Listing:

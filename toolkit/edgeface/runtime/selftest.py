@@ -3,11 +3,17 @@
 In: an artifact with golden vectors. Out: the problems, none if every vector gives its outputs.
 A vector goes the whole way of a picture: PNG, decoding, resize, model; so it notices swapped
 colours, another value range, another resize, and another model. It says nothing about quality.
+
+An int8 model is not rounded alike by all kernels. The golden outputs are a delegate's (XNNPACK's);
+a runtime without one is several steps off them, but at most one step off TFLite's reference kernels
+(measured: benchmarks/emulated/README.md). So `reference_golden` gives the same vectors with the
+outputs of these, for `uses_delegate` to choose from: like is compared with like.
 """
 
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any, List, Sequence, Tuple
 
 import cv2
@@ -16,7 +22,7 @@ from numpy.typing import NDArray
 
 from edgeface.errors import DataError
 from edgeface.runtime.artifact import Artifact
-from edgeface.runtime.interpreter import LoadedModel, run
+from edgeface.runtime.interpreter import LoadedModel, open_model, run
 from edgeface.runtime.predict import open_predictor
 from edgeface.runtime.preprocess import decode_image, to_input
 from edgeface.types import Contract, GoldenVector, TensorSpec
@@ -64,7 +70,7 @@ def golden_problems(
     for number, vector in enumerate(golden, start=1):
         where = f"golden vector {number}"
         try:
-            picture = decode_image(base64.b64decode(vector.png_base64, validate=True), where)
+            picture = _picture(vector, where)
         except ValueError as err:
             problems.append(f"{where}: its picture is not base64 ({err})")
         except DataError as err:
@@ -73,6 +79,51 @@ def golden_problems(
             raw = run(model, to_input(picture, contract.image.side_px), contract.outputs)
             problems += _differences(where, raw, vector, contract.outputs)
     return tuple(problems)
+
+
+def reference_golden(artifact: Artifact) -> Tuple[GoldenVector, ...]:
+    """Give an artifact's golden vectors as TFLite's reference kernels compute them.
+
+    Args:
+        artifact: from `load_artifact`.
+
+    Returns:
+        The same pictures and tolerances with other outputs. None for a float model, whose
+        tolerance is wider than what kernels differ by; and none where the artifact does not give
+        its golden outputs here, because nothing would vouch for what it gives otherwise.
+
+    Raises:
+        ArtifactError: the model does not open or run, or its tensors are not the contract's.
+        DeviceError: no runtime is installed.
+    """
+    sidecar = artifact.sidecar
+    if sidecar.scheme != "int8" or self_test(artifact):
+        return ()
+    where = f"{artifact.path} by reference kernels"
+    model = open_model(artifact.content, where=where, reference_kernels=True)
+    return tuple(
+        replace(vector, outputs=_outputs(model, _picture(vector, where), sidecar.contract))
+        for vector in sidecar.golden
+    )
+
+
+def uses_delegate(model: LoadedModel) -> bool:
+    """Tell whether a delegate runs a model, or a part of it.
+
+    Args:
+        model: from `open_model`.
+
+    Returns:
+        False where the runtime's own kernels run all of it; True also where it does not tell.
+    """
+    # private, but the only place where a runtime tells: in ai-edge-litert 2.3, tflite-runtime 2.14
+    details = getattr(model.interpreter, "_get_ops_details", None)
+    if details is None:
+        return True
+    try:
+        return any(each["op_name"] == "DELEGATE" for each in details())
+    except (KeyError, ValueError, RuntimeError):  # another release may lay them out otherwise
+        return True
 
 
 def make_golden(
@@ -97,17 +148,28 @@ def make_golden(
     """
     vectors = []
     for image in images:
-        raw = run(model, to_input(image, contract.image.side_px), contract.outputs)
+        outputs = _outputs(model, image, contract)
         smallest = [cv2.IMWRITE_PNG_COMPRESSION, 9]
         _, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), smallest)
         vectors.append(
             GoldenVector(
                 png_base64=base64.b64encode(png.tobytes()).decode("ascii"),
-                outputs=tuple(tuple(map(float, array.ravel())) for array in raw),
+                outputs=outputs,
                 tolerance=tolerance,
             )
         )
     return tuple(vectors)
+
+
+def _picture(vector: GoldenVector, where: str) -> NDArray[np.uint8]:
+    return decode_image(base64.b64decode(vector.png_base64, validate=True), where)
+
+
+def _outputs(
+    model: LoadedModel, image: NDArray[np.uint8], contract: Contract
+) -> Tuple[Tuple[float, ...], ...]:
+    raw = run(model, to_input(image, contract.image.side_px), contract.outputs)
+    return tuple(tuple(map(float, array.ravel())) for array in raw)
 
 
 def _differences(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from edgeface.bench.remote.transport import ConnectionLostError, Finished
+from edgeface.bench.remote.transport import ConnectionLostError, Finished, Sent, uncounted
 from edgeface.errors import DeviceError
 
 HOME = "/data/local/tmp"
@@ -81,7 +81,7 @@ class AdbTransport:
             return Finished(status=128 - done.status, stdout=done.stdout, stderr=done.stderr)
         return done
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Write a file on the phone, whole or not at all; see `Transport.put`."""
         if isinstance(content, Path):
             content = content.read_bytes()
@@ -103,6 +103,7 @@ class AdbTransport:
         if found != [sha256(content).hexdigest()]:
             raise DeviceError(f"{self.where}: {partial} arrived damaged; run again")
         self._must(["mv", partial, there])
+        sent(len(content))
 
     def get(self, path: str) -> bytes:
         """Read a file of the phone; see `Transport.get`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -19,10 +19,12 @@ from typing import Any
 
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.remote.benchmark_model import ToolReport, parse_report, tool_options
+from edgeface.bench.remote.sending import put_all
 from edgeface.bench.remote.transport import ConnectionLostError, Transport
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
+from edgeface.types import Reporter
 
 RUNTIME = "benchmark_model"
 """What a result names as its runtime; its version is the start of the tool's SHA-256, because the
@@ -54,7 +56,7 @@ class AndroidSession:
         tool: path of `benchmark_model` there.
         tool_version: start of the tool's SHA-256.
         clock: seconds, never backwards.
-        pushed: paths there of this run, by hash.
+        pushed: paths there of this run, each named by its content.
         thermal: Android's thermal status before and after each measurement, where it tells.
     """
 
@@ -62,7 +64,7 @@ class AndroidSession:
     tool: str
     tool_version: str
     clock: Callable[[], float] = time.monotonic
-    pushed: dict[str, str] = field(default_factory=dict)
+    pushed: set[str] = field(default_factory=set)
     thermal: list[int] = field(default_factory=list)
 
     def identify(self, name: str) -> DeviceInfo:
@@ -94,6 +96,15 @@ class AndroidSession:
             runtime=RUNTIME,
             runtime_version=self.tool_version,
         )
+
+    def send_models(self, paths: Iterable[Path], *, reporter: Reporter) -> None:
+        """Push models before a process asks for them, so that a bar shows it.
+
+        Raises:
+            DeviceError: the phone does not answer, or is full.
+        """
+        files = [file for path in paths for file in self._unsent(path)[1]]
+        put_all(self.transport, files, "models", reporter=reporter)
 
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Answer as `edgeface.runtime.runner` does, for `latency` and `memory`.
@@ -243,13 +254,18 @@ class AndroidSession:
         return report
 
     def _pushed(self, path: Path) -> str:
+        there, files = self._unsent(path)
+        for content, to in files:
+            self.transport.put(content, to)
+        return there
+
+    def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes, str]]]:
+        """Where a file goes, and what must be put for that; it counts as pushed from now on."""
         content = path.read_bytes()
-        digest = sha256(content).hexdigest()
-        if digest not in self.pushed:
-            there = f"{FOLDER}/{digest[:16]}{path.suffix}"
-            self.transport.put(content, there)
-            self.pushed[digest] = there
-        return self.pushed[digest]
+        there = f"{FOLDER}/{sha256(content).hexdigest()[:16]}{path.suffix}"
+        files = [] if there in self.pushed else [(content, there)]
+        self.pushed.add(there)
+        return there, files
 
     def _sample(self, t_s: float) -> DeviceSample:
         heat = self._said("dumpsys", "thermalservice")

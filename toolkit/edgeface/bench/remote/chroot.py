@@ -24,7 +24,7 @@ from edgeface.bench.remote.shell import (
     put_timeout_s,
     said,
 )
-from edgeface.bench.remote.transport import Finished
+from edgeface.bench.remote.transport import Finished, Sent, uncounted
 from edgeface.errors import DeviceError
 
 _HOME = "/root"
@@ -78,7 +78,7 @@ class ChrootTransport:
         """Run a command; see `Transport`."""
         return self._run(command, stdin, timeout_s)
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Write a file; see `Transport`."""
         if isinstance(content, bytes):
             size_bytes = len(content)
@@ -91,6 +91,7 @@ class ChrootTransport:
             except OSError as err:
                 raise DeviceError(f"{content}: cannot be read: {err}") from err
         check_put(self.where, path, size_bytes, done)
+        sent(size_bytes)
 
     def get(self, path: str) -> bytes:
         """Read a file; see `Transport`."""

@@ -117,6 +117,7 @@ def open_device(
             def describe() -> DeviceInfo:
                 return phone.identify(name)
 
+            phone.send_models((each.path for each in request.artifacts), reporter=reporter)
             yield ReadyDevice(
                 probes=Probes(
                     describe=describe, worker=phone.worker, delegation=lambda artifact: None
@@ -138,6 +139,7 @@ def open_device(
             reporter.say(
                 f"{name}: goes on after {journal.kept_replies} processes of an earlier run"
             )
+        session.send_models((each.path for each in request.artifacts), reporter=reporter)
         worker = journal.worker(session.worker)
         ready = ReadyDevice(
             probes=device_probes(session, name, worker=worker, emulated=emulated),

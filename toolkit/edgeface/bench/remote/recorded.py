@@ -16,7 +16,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from edgeface.bench.remote.transport import ConnectionLostError, Finished, Transport
+from edgeface.bench.remote.transport import (
+    ConnectionLostError,
+    Finished,
+    Sent,
+    Transport,
+    size_bytes_of,
+    uncounted,
+)
 from edgeface.errors import DeviceError
 from edgeface.records import RecordError, from_mapping, write_json
 
@@ -130,12 +137,11 @@ class RecordingTransport:
         )
         return done
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Write a file; see `Transport`. Only its size is recorded."""
-        size_bytes = len(content) if isinstance(content, bytes) else content.stat().st_size
-        asked = Exchange(call="put", path=path, size_bytes=size_bytes)
+        asked = Exchange(call="put", path=path, size_bytes=size_bytes_of(content))
         try:
-            self._inner.put(content, path)
+            self._inner.put(content, path, sent=sent)
         except DeviceError as err:
             self._failed(asked, err)
             raise
@@ -211,13 +217,13 @@ class RecordedTransport:
             status=answer.status, stdout=answer.stdout.to_bytes(), stderr=answer.stderr.to_bytes()
         )
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Take a file, whatever is in it: pushed code changes with every commit.
 
         Raises:
             DeviceError: no file was put there at this place.
         """
-        self._answer(Exchange(call="put", path=path))
+        sent(self._answer(Exchange(call="put", path=path)).size_bytes)
 
     def get(self, path: str) -> bytes:
         """Give the file that was read here; see `Transport`.

@@ -8,7 +8,7 @@ next time.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,6 +27,7 @@ from edgeface.bench.remote.python import (
     make_environment,
     requirements_for,
 )
+from edgeface.bench.remote.sending import put_all
 from edgeface.bench.remote.transport import Finished, Transport
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.records import RecordError, from_mapping
@@ -110,6 +111,20 @@ class Session:
         except RecordError as err:
             raise DeviceError(f"{self.transport.where}: {err}") from err
 
+    def send_models(self, paths: Iterable[Path], *, reporter: Reporter) -> None:
+        """Push models before a process asks for them, so that a bar shows it.
+
+        Args:
+            paths: of `.tflite` files here.
+            reporter: shows the bar.
+
+        Raises:
+            BenchmarkError: one cannot be read.
+            DeviceError: the device does not answer, or is full.
+        """
+        files = [file for path in paths for file in self._unsent(path)[1]]
+        put_all(self.transport, files, "models", reporter=reporter)
+
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Run `edgeface.runtime.runner` on the device; files named by path here are pushed first.
 
@@ -166,21 +181,30 @@ class Session:
         return done
 
     def _pushed(self, path: Path) -> str:
-        """Push a file under its own name, because an artifact keeps it; its sidecar beside it."""
+        there, files = self._unsent(path)
+        for content, to in files:
+            self.transport.put(content, to)
+        return there
+
+    def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes | Path, str]]]:
+        """Where a file goes, and what must be put for that; it counts as pushed from now on.
+
+        It keeps its own name, because an artifact needs it, and has its sidecar beside it.
+        """
         try:
             content = path.read_bytes()
         except OSError as err:
             raise BenchmarkError(f"{path}: cannot be read: {err}") from err
         folder = f"{self.folder}/{sha256(content).hexdigest()[:16]}"
         there = f"{folder}/{path.name}"
+        files: list[tuple[bytes | Path, str]] = []
         if there not in self.pushed:
             sidecar = path.with_suffix(".json")
             if path.suffix == ".tflite" and sidecar.is_file():
-                self.pushed.add(f"{folder}/{sidecar.name}")
-                self.transport.put(sidecar, f"{folder}/{sidecar.name}")
-            self.pushed.add(there)
-            self.transport.put(content, there)
-        return there
+                files.append((sidecar, f"{folder}/{sidecar.name}"))
+            files.append((content, there))
+        self.pushed.update(to for _, to in files)
+        return there, files
 
     def _forget_faces(self) -> None:
         """Remove faces at once: all chunks of a test split may not fit on the device."""
@@ -260,8 +284,9 @@ def _interpreter(transport: Transport, interpreter: Interpreter, reporter: Repor
     wheels = None
     if interpreter.wheels:
         wheels = f"{FOLDER}/wheels-{requirements.key}"
-        for path in interpreter.wheels(python, requirements.packages):
-            transport.put(path, f"{wheels}/{path.name}")
+        found = interpreter.wheels(python, requirements.packages)
+        files = [(path, f"{wheels}/{path.name}") for path in found]
+        put_all(transport, files, "wheels", reporter=reporter)
     reporter.say(
         f"{transport.where}: installing {' and '.join(requirements.packages)} under ~/{FOLDER}"
     )

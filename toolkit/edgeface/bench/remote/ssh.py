@@ -10,7 +10,7 @@ import logging
 import select
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,13 @@ from edgeface.bench.remote.shell import (
 )
 from edgeface.bench.remote.ssh_login import Login, log_in
 from edgeface.bench.remote.ssh_settings import read_settings
-from edgeface.bench.remote.transport import ConnectionLostError, Finished
+from edgeface.bench.remote.transport import (
+    ConnectionLostError,
+    Finished,
+    Sent,
+    size_bytes_of,
+    uncounted,
+)
 from edgeface.errors import DeviceError
 
 # a lost connection is an error of ours, in one line; paramiko would print its traceback too
@@ -43,7 +49,7 @@ _KEEP_ALIVE_S = 10
 # Chosen: after its end or its kill, what a command has written must still come over a slow line.
 _CLOSING_S = KILL_GRACE_S + 10
 _OPEN_S = 30.0  # chosen: a board that swaps takes seconds to start a shell
-_CHUNK_BYTES = 32_768  # Source: RFC 4253, 6.1: the packet that every server must take
+_PIECE_BYTES = 32_768  # Source: RFC 4253, 6.1: the packet that every server must take
 _LOST = (paramiko.SSHException, OSError, EOFError)
 
 
@@ -89,16 +95,14 @@ class SshTransport:
 
     def run(self, command: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> Finished:
         """Run a command; see `Transport`. What it leaves running is killed when it ends."""
-        return self._run(command, (stdin,), len(stdin), timeout_s)
+        return self._run(command, _pieces(stdin), len(stdin), timeout_s)
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Write a file; see `Transport`."""
-        if isinstance(content, bytes):
-            size_bytes, chunks = len(content), iter((content,))
-        else:
-            size_bytes, chunks = _size_bytes(content), _read(content)
+        size_bytes = size_bytes_of(content)
         command = put_command(path, size_bytes)
-        done = self._run(command, chunks, size_bytes, put_timeout_s(size_bytes))
+        pieces = _counted(_pieces(content), sent)
+        done = self._run(command, pieces, size_bytes, put_timeout_s(size_bytes))
         check_put(self.where, path, size_bytes, done)
 
     def get(self, path: str) -> bytes:
@@ -111,7 +115,7 @@ class SshTransport:
         self._login.close()
 
     def _run(
-        self, command: Sequence[str], chunks: Iterable[bytes], stdin_bytes: int, timeout_s: float
+        self, command: Sequence[str], pieces: Iterator[bytes], stdin_bytes: int, timeout_s: float
     ) -> Finished:
         wrapped = wrap(command, stdin_bytes=stdin_bytes, timeout_s=timeout_s)
         what = shlex.join(command[:2])
@@ -120,7 +124,7 @@ class SshTransport:
         try:
             channel = self._login.transport.open_session(timeout=_OPEN_S)
             channel.exec_command(wrapped.line)
-            done = _exchange(channel, chunks, wrapped.mark, deadline_s)
+            done = _exchange(channel, pieces, wrapped.mark, deadline_s)
             whole = channel.eof_received  # else it was cut off, whatever has come
         except paramiko.ChannelException as err:
             raise DeviceError(f"{self.where}: refuses to run a command: {err.text}") from err
@@ -155,11 +159,10 @@ class SshTransport:
 
 
 def _exchange(
-    channel: paramiko.Channel, chunks: Iterable[bytes], mark: bytes, deadline_s: float
+    channel: paramiko.Channel, pieces: Iterator[bytes], mark: bytes, deadline_s: float
 ) -> _Exchange:
     """Send and receive until the command's group is gone, or too late."""
     done = _Exchange()
-    pieces = (chunk[at : at + _CHUNK_BYTES] for chunk in chunks for at in _starts(chunk))
     pending = next(pieces, b"")
     while not channel.closed or channel.recv_ready() or channel.recv_stderr_ready():
         moved = _receive(channel, done)
@@ -220,21 +223,20 @@ def _let_go(channel: paramiko.Channel) -> None:
         channel.close()
 
 
-def _starts(chunk: bytes) -> range:
-    return range(0, len(chunk), _CHUNK_BYTES)
-
-
-def _size_bytes(path: Path) -> int:
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        for start in range(0, len(content), _PIECE_BYTES):
+            yield content[start : start + _PIECE_BYTES]
+        return
     try:
-        return path.stat().st_size
+        with content.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
     except OSError as err:
-        raise DeviceError(f"{path}: cannot be read: {err}") from err
+        raise DeviceError(f"{content}: cannot be read: {err}") from err
 
 
-def _read(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                yield chunk
-    except OSError as err:
-        raise DeviceError(f"{path}: cannot be read: {err}") from err
+def _counted(pieces: Iterator[bytes], sent: Sent) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        sent(len(piece))  # whoever asks for the next has sent this one

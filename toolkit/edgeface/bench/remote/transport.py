@@ -7,12 +7,19 @@ home of the user on the device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edgeface.errors import DeviceError
+
+Sent = Callable[[int], None]
+"""Told again and again how many more bytes have left."""
+
+
+def uncounted(size_bytes: int) -> None:
+    """Take no notice of bytes that have left."""
 
 
 class ConnectionLostError(DeviceError):
@@ -59,8 +66,14 @@ class Transport(Protocol):
         """
         ...
 
-    def put(self, content: bytes | Path, path: str) -> None:
+    def put(self, content: bytes | Path, path: str, *, sent: Sent = uncounted) -> None:
         """Write a file on the device, whole or not at all; makes its folder.
+
+        Args:
+            content: the bytes, or a file here that has them.
+            path: on the device.
+            sent: told of the bytes as they leave, of all of them in the end; only SSH can tell
+                before the end.
 
         Raises:
             ConnectionLostError: the device stopped answering.
@@ -80,3 +93,17 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go of the device; afterwards nothing else may be called."""
         ...
+
+
+def size_bytes_of(content: bytes | Path) -> int:
+    """Count what `put` would send.
+
+    Raises:
+        DeviceError: a file here that cannot be read.
+    """
+    if isinstance(content, bytes):
+        return len(content)
+    try:
+        return content.stat().st_size
+    except OSError as err:
+        raise DeviceError(f"{content}: cannot be read: {err}") from err
