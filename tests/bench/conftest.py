@@ -143,6 +143,8 @@ def make_artifact(tmp_path: Path) -> MakeArtifact:
                 data="drawn faces" if trained else "none",
                 data_kind="drawn" if trained else "none",
                 trained=trained,
+                parameters=8,
+                macs=6,
             ),
             quality=None,
             licence="none",

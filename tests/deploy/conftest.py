@@ -22,6 +22,7 @@ from edgeface.deploy.install import DEPLOY
 from edgeface.runtime import bundle_run, bundle_store
 from edgeface.runtime.artifact import load_artifact
 from edgeface.runtime.bundle_check import check_bundle
+from edgeface.runtime.interpreter import open_model
 from support.dense_artifact import write_dense_artifact
 from support.folder_transport import FolderTransport
 
@@ -168,6 +169,18 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, ...]:
         make_bundle(load_artifact(write_dense_artifact(folder, "int8", seed)))
         for seed, folder in enumerate(folders)
     )
+
+
+def first_weights(content: bytes) -> range:
+    """Find where in an int8 file the weights of its first convolution lie."""
+    interpreter = open_model(content, where="m", reference_kernels=True).interpreter
+    for details in interpreter.get_tensor_details():
+        shape = tuple(details["shape"])
+        if len(shape) == 4 and shape[0] > 1 and shape[3] == 3:  # out, height, width, RGB
+            weights = interpreter.get_tensor(details["index"]).tobytes()
+            at = content.index(weights)
+            return range(at, at + len(weights))
+    raise AssertionError("no convolution of three channels")
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeface.errors import ExportError
-from edgeface.report.front_plot import Cost, front_figure, lower_left, write_front_plot
+from edgeface.report.front_plot import Cost, front_figure, write_front_plot
 from edgeface.report.front_tables import BudgetLine, FrontEntry, FrontView
+from edgeface.report.points import lower_left
 
 points = st.lists(
     st.tuples(st.integers(1, 5).map(float), st.integers(1, 5).map(float)), min_size=1, max_size=12

@@ -1,15 +1,18 @@
-"""The README's figures are those of the result file that it links."""
+"""The README's figures, and its picture, are those of the result file that it links."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from edgeface.bench.result import read_result
+from edgeface.bench.result import BenchResult, read_result
+from edgeface.report.results_page import read_results
+from edgeface.report.size_front import newest_front
 from edgeface.report.tables import bench_rows
+from edgeface.report.text import escaped
 
 ROOT = Path(__file__).parent.parent.parent
-
+README = (ROOT / "README.md").read_text("utf-8")
 
 # what the README calls each model, by the name of its artifact
 LABELS = {
@@ -23,10 +26,13 @@ LABELS = {
 }
 
 
-def test_every_row_of_the_table_is_that_model_in_the_result_file() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    link = re.search(r"\((benchmarks/results/[^)]+\.json)\)", readme)
+def linked_result() -> BenchResult:
+    link = re.search(r"\((benchmarks/results/[^)]+\.json)\)", README)
     assert link, "README.md links no result file"
+    return read_result(ROOT / link[1])
+
+
+def test_every_row_of_the_table_is_that_model_in_the_result_file() -> None:
     rows = {
         (
             LABELS[row.model],
@@ -38,9 +44,16 @@ def test_every_row_of_the_table_is_that_model_in_the_result_file() -> None:
             row.gender_accuracy_pct.one_line(),
             row.age_mae_years.one_line(),
         )
-        for row in bench_rows(read_result(ROOT / link[1]))
+        for row in bench_rows(linked_result())
         if row.model in LABELS
     }
-    table = [line for line in readme.splitlines() if line.startswith("| ") and "×" in line]
+    table = [line for line in README.splitlines() if line.startswith("| ") and "×" in line]
     shown = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table}
     assert shown == rows
+
+
+def test_the_picture_is_of_the_same_result_and_is_said_in_words() -> None:
+    front = newest_front(each.result for each in read_results(ROOT / "benchmarks" / "results"))
+    assert front is not None
+    assert front.result == linked_result()
+    assert f"![{escaped(front.alt_text)}](benchmarks/front.svg)" in README

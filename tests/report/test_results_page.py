@@ -19,6 +19,7 @@ from edgeface.report.results_page import (
     check_page,
     how_made,
     read_results,
+    report_files,
     results_page,
     write_page,
 )
@@ -121,12 +122,15 @@ def row(text: str, start: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_committed_page_is_what_the_committed_files_give() -> None:
+def test_the_committed_page_and_its_picture_are_what_the_committed_files_give() -> None:
     path, files = BENCHMARKS / "RESULTS.md", read_results(BENCHMARKS / "results")
     systems = read_system_rows(
         systems_folder(BENCHMARKS / "results"), [each.result for each in files]
     )
-    check_page(path, results_page(files, path, systems))
+    texts = report_files(files, path, systems)
+    assert list(texts) == [path, BENCHMARKS / "front.svg"]
+    for each, text in texts.items():
+        check_page(each, text)
 
 
 def test_every_committed_result_has_its_section() -> None:

@@ -128,10 +128,12 @@ UseDNS no
 PrintMotd no
 ChrootDirectory {root}
 SetEnv {environment}
-ForceCommand HOME={home}; export HOME; cd && eval "exec $SSH_ORIGINAL_COMMAND"
 """
     )
-    here.mkdir(exist_ok=not fresh_home)
+    if fresh_home:
+        here.mkdir()
+        move = f'ForceCommand HOME={home}; export HOME; cd && eval "exec $SSH_ORIGINAL_COMMAND"\n'
+        config.write_text(config.read_text() + move)
     log = folder / "sshd.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(

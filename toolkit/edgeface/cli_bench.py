@@ -173,7 +173,10 @@ def compare(
     from edgeface.report.sections import section_table
 
     rules = [parse_fail_on(text) for text in fail_on or []]
-    found = compare_results(read_result(first), read_result(second), names=model or ())
+    reporter = reporter_of(context)
+    found = compare_results(
+        read_result(first), read_result(second), names=model or (), reporter=reporter
+    )
     if as_json:
         for each in found:
             print_line(json.dumps(comparison_mapping(each), ensure_ascii=False))
@@ -181,7 +184,7 @@ def compare(
         table_console().print(section_table(compare_section(found)))
     broken = failures(found, rules)
     for line in broken:
-        reporter_of(context).error(line, 1)
+        reporter.error(line, 1)
     if broken:
         raise typer.Exit(1)
 

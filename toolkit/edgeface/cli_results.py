@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeface.console import print_line, reporter_of, table_console
-from edgeface.errors import ConfigError
+from edgeface.errors import BenchmarkError, ConfigError
 
 if TYPE_CHECKING:  # imported inside the commands, so that `edgeface --help` starts fast
     from edgeface.report.models_table import ModelListing
@@ -24,10 +24,14 @@ def report(
     results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path(
         "benchmarks/results"
     ),
-    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("benchmarks/RESULTS.md"),
+    out: Annotated[
+        Path, typer.Option(help="Page to write; its picture front.svg goes beside it.")
+    ] = Path("benchmarks/RESULTS.md"),
     check: Annotated[
         bool,
-        typer.Option("--check", help="Write nothing; exit status 1 if the page is not up to date."),
+        typer.Option(
+            "--check", help="Write nothing; exit status 1 if page or picture are not up to date."
+        ),
     ] = False,
     html: Annotated[
         Path | None,
@@ -57,7 +61,13 @@ def report(
     ] = None,
 ) -> None:
     """Write the page of all benchmarks from their result files."""
-    from edgeface.report.results_page import check_page, read_results, results_page, write_page
+    from edgeface.report.results_page import (
+        check_page,
+        read_results,
+        report_files,
+        stale_picture,
+        write_page,
+    )
     from edgeface.report.systems_table import read_system_rows, systems_folder
 
     reporter = reporter_of(context)
@@ -81,12 +91,18 @@ def report(
         raise ConfigError("--sensitivity", ["is for --html: give both"])
     files = read_results(results)
     systems = read_system_rows(systems_folder(results), [each.result for each in files])
-    page = results_page(files, out, systems)
-    if check:
-        check_page(out, page)
-    else:
-        write_page(out, page)
-        reporter.say(f"page: {out}")
+    texts = report_files(files, out, systems)
+    stale = stale_picture(out, texts)
+    for path, text in texts.items():
+        if check:
+            check_page(path, text)
+        else:
+            write_page(path, text)
+            reporter.say(f"{'page' if path == out else 'picture'}: {path}")
+    if stale is not None:
+        if check:
+            raise BenchmarkError(stale)
+        reporter.say(stale)
 
 
 def _page_content(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeface.bench.device_parity import evenly_spread
 from edgeface.bench.quality import predict_held_out, quality_of, say_unmeasured
-from edgeface.bench.verdict import Comparison, Predictions, compare
+from edgeface.bench.verdict import Comparison, Predictions, compare_each
 from edgeface.bench.verdict_rule import INT8_MARGINS, PRUNED_INT8_MARGINS, Margins
 from edgeface.compress.prune import PruneReport
 from edgeface.config import ModelSpec, Recipe
@@ -196,7 +196,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         made = [_started_from(artifact, about) for artifact in made]
     artifacts, predictions = _measured(made, test, manifest, reporter)
     margins = PRUNED_INT8_MARGINS if steps else INT8_MARGINS
-    comparisons = _compared(predictions, test, manifest, margins)
+    comparisons = _compared(predictions, test, manifest, margins, reporter)
     if "baseline" in paths:
         artifacts.append(_baseline(paths["baseline"], run, reporter))
     for artifact in artifacts:
@@ -294,20 +294,22 @@ def _measured(
 
 
 def _compared(
-    predictions: list[Predictions], test: Faces, manifest: Manifest, margins: Margins
+    predictions: list[Predictions],
+    test: Faces,
+    manifest: Manifest,
+    margins: Margins,
+    reporter: Reporter,
 ) -> tuple[Comparison, ...]:
     reference, *candidates = predictions
     classes = {each.name: each.classes for each in shared_attributes(manifest.sources)}
-    return tuple(
-        compare(
-            candidate,
-            reference,
-            test.without_images(),
-            margins=margins,
-            groups=[row.group for row in manifest.of_split("test")],
-            race_names=classes.get("race", ()),
-        )
-        for candidate in candidates
+    return compare_each(
+        candidates,
+        reference,
+        test.without_images(),
+        margins=margins,
+        reporter=reporter,
+        groups=[row.group for row in manifest.of_split("test")],
+        race_names=classes.get("race", ()),
     )
 
 

@@ -196,7 +196,9 @@ def test_models_are_sent_once_and_before_they_are_asked_for(
     puts: list[str] = []
     bars = Bars()
     model = make_artifact("tiny").path
-    with ready(Counts(tmp_path / "home")) as session:
+    home = tmp_path / "home"
+    home.mkdir()
+    with ready(Counts(home)) as session:
         puts.clear()
         session.send_models([model, model], reporter=bars)
         assert puts == ["tiny.json", "tiny.tflite"]

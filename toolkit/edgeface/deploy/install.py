@@ -23,6 +23,7 @@ from edgeface.bench.remote.python import (
     last_line,
     make_environment,
 )
+from edgeface.bench.remote.sending import put_all
 from edgeface.bench.remote.transport import ConnectionLostError, Finished, Transport
 from edgeface.deploy.bundle import Bundle
 from edgeface.deploy.environment import DeviceEnvironment
@@ -94,7 +95,6 @@ def install(
             if check is not None:
                 return _made_current(device, state, name, check)
         name = _free_name(state, bundle.id)
-        reporter.say(f"{transport.where}: copying {len(bundle.content) / 1e6:.1f} MB")
         with _cleaned_up(device):
             device.unpack(bundle, name)
             folder = f"{DEPLOY}/bundles/{name}{PARTIAL}"
@@ -146,7 +146,7 @@ class _Device:
 
     def unpack(self, bundle: Bundle, name: str) -> None:
         path = f"{DEPLOY}/incoming/{name}.zip"
-        self.transport.put(bundle.content, path)
+        put_all(self.transport, [(bundle.content, path)], "the bundle", reporter=self.reporter)
         self._ask("unpack", path, bundle.sha256, name)
 
     def verify(self, name: str) -> None:

@@ -64,8 +64,8 @@ a device that edgeface deployed to, it takes the Python that was tested there.
 
 {model}.json says what the model takes and gives, LABELS.json what its outputs mean, and
 LICENCES.txt on which terms you have it. {REFERENCE}, if there is one, is for `check` with a
-runtime that has no delegate: it rounds otherwise. The kinds in LABELS.json, of the real values of
-an output:
+runtime that has no delegate: it rounds otherwise. The kinds in LABELS.json, of the real values
+of an output:
 
   binary       the sigmoid of the one value is the probability of the second class
   classes      the softmax of the values is the probability of each class

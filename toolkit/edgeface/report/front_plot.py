@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from edgeface.errors import ExportError
 from edgeface.report.front_tables import BudgetLine, FrontEntry, FrontView
+from edgeface.report.points import lower_left
 
 Cost = Literal["size", "p50"]
 _LABELS = {"size": "size of the .tflite, MB", "p50": "p50 latency, ms"}
@@ -91,24 +92,6 @@ def write_front_plot(view: FrontView, path: Path, cost: Cost) -> None:
         raise ExportError(f"{path}: cannot be written: {err.strerror}") from err
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def lower_left(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
-    """Which points no other one is below and left of, from left to right.
-
-    Two dimensions of what may be a front of more: a member of that need not be on this line.
-
-    Args:
-        points: (cost, MAE).
-
-    Returns:
-        Indices; of equal points the first.
-    """
-    chosen: list[int] = []
-    for index in sorted(range(len(points)), key=lambda i: points[i]):
-        if not chosen or points[index][1] < points[chosen[-1]][1]:
-            chosen.append(index)
-    return tuple(chosen)
 
 
 def _x(entry: FrontEntry, cost: Cost) -> float:

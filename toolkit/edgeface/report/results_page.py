@@ -1,15 +1,15 @@
-"""The page of all benchmarks, `benchmarks/RESULTS.md`. In: result files. Out: Markdown.
+"""The page of all benchmarks, `benchmarks/RESULTS.md`. In: result files. Out: Markdown, a picture.
 
-The published systems, then a section a file, the newest first, so that the device, the runtime, the
-threads, the data and the date stand with every figure. Results of unlike runs are not put into one
-table. The page depends on the files alone: the same files give the same bytes, which a test holds
-the committed page to.
+The front, the published systems, then a section a file, the newest first, so that the device, the
+runtime, the threads, the data and the date stand with every figure. Results of unlike runs are not
+put into one table. The page depends on the files alone: the same files give the same bytes, which a
+test holds the committed page to.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from edgeface.errors import BenchmarkError
 from edgeface.records import write_bytes
 from edgeface.report.device_tables import device_markdown
 from edgeface.report.quality_tables import quality_markdown
+from edgeface.report.size_front import TITLE as FRONT_TITLE
+from edgeface.report.size_front import front_markdown, front_path, newest_front
 from edgeface.report.systems_table import TITLE, systems_markdown
 from edgeface.report.tables import bench_notes, bench_rows
 from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
@@ -78,12 +80,53 @@ def results_page(files: Sequence[ResultFile], page: Path, systems: Sequence[Syst
         "# Results",
         "Made from the result files by `edgeface report`; do not edit. The newest run comes first. "
         f"{_targets(files)} What was not measured reads “{NOT_MEASURED}”.",
+        *_front(files, page),
         *([f"## {TITLE}", systems_markdown(systems)] if systems else []),
         *(_section(each, page) for each in files),
     ]
     if not files:
         parts.append(f"Nothing is measured yet: all is {NOT_MEASURED}.")
     return "\n\n".join(parts) + "\n"
+
+
+def report_files(
+    files: Sequence[ResultFile], page: Path, systems: Sequence[SystemRow] = ()
+) -> dict[Path, str]:
+    """Make the page, and its picture where a result gives a front.
+
+    Args:
+        files: in the order to show them.
+        page: where it will stand.
+        systems: published systems with what was measured here.
+
+    Returns:
+        What each file holds, by path; the page comes first.
+
+    Raises:
+        BenchmarkError: there is a picture to draw, and matplotlib is not installed.
+    """
+    texts = {page: results_page(files, page, systems)}
+    front = newest_front(file.result for file in files)
+    if front is None:
+        return texts
+    try:
+        from edgeface.report.size_front_plot import front_svg
+    except ModuleNotFoundError as err:
+        if (err.name or "").partition(".")[0] != "matplotlib":
+            raise
+        raise BenchmarkError(
+            f"{front_path(page)}: matplotlib is not installed, the picture needs it; "
+            "install with: pip install 'edgeface[train]'"
+        ) from err
+    return {**texts, front_path(page): front_svg(front)}
+
+
+def stale_picture(page: Path, texts: Mapping[Path, str]) -> str | None:
+    """Say of a picture beside the page that no result gives it; None where there is no such one."""
+    picture = front_path(page)
+    if picture in texts or not picture.exists():
+        return None
+    return f"{picture}: no result file gives a front, expected no picture; remove it"
 
 
 def check_page(path: Path, page: str) -> None:
@@ -123,6 +166,14 @@ def _encoded(page: str) -> bytes:
     return page.encode("utf-8", "backslashreplace")
 
 
+def _front(files: Sequence[ResultFile], page: Path) -> list[str]:
+    front = newest_front(file.result for file in files)
+    if front is None:
+        return []
+    file = next(each for each in files if each.result is front.result)
+    return [f"## {FRONT_TITLE}", front_markdown(front, _link(file, page), front_path(page).name)]
+
+
 def _targets(files: Sequence[ResultFile]) -> str:
     machines = sorted(
         {
@@ -160,7 +211,6 @@ def _verdicts(result: BenchResult) -> list[str]:
 
 def _notes(file: ResultFile, page: Path) -> list[str]:
     result = file.result
-    link = Path(os.path.relpath(file.path, page.parent)).as_posix()
     notes = [escaped(note) for note in bench_notes(result)]
     return [
         notes[0],
@@ -168,9 +218,14 @@ def _notes(file: ResultFile, page: Path) -> list[str]:
         *notes[1:],
         "p50: over all runs, with the lowest and the highest median of the processes. gzip: level "
         "9, what a download takes.",
-        f"Result file: [{escaped(file.path.name)}]({link}), of edgeface {result.edgeface_version} "
+        f"Result file: {_link(file, page)}, of edgeface {result.edgeface_version} "
         f"at commit {_commit(result.commit)}.",
     ]
+
+
+def _link(file: ResultFile, page: Path) -> str:
+    path = Path(os.path.relpath(file.path, page.parent)).as_posix()
+    return f"[{escaped(file.path.name)}]({path})"
 
 
 def _commit(commit: str) -> str:

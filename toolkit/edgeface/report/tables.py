@@ -226,18 +226,24 @@ def bench_markdown(result: BenchResult) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def bench_notes(result: BenchResult) -> tuple[str, ...]:
-    """Say what the figures are of, and what makes them doubtful, one sentence a line."""
+def source_notes(result: BenchResult) -> tuple[str, ...]:
+    """Say on which machine, when and on which faces it was measured, one sentence a line."""
     device = result.device_before
-    protocol = result.protocol
-    baseline = result.baseline
     notes = [
         f"Device: {device.name}, {_device(device)}; {result.runtime} {result.runtime_version}, "
-        f"{_count(protocol.threads, 'thread')}; {result.started_utc[:16].replace('T', ' ')} UTC.",
+        f"{_count(result.protocol.threads, 'thread')}; "
+        f"{result.started_utc[:16].replace('T', ' ')} UTC.",
     ]
     if device.note:
         notes.append(f"NOTE: {device.note}.")
-    notes.append(_data_note(result))
+    return (*notes, _data_note(result))
+
+
+def bench_notes(result: BenchResult) -> tuple[str, ...]:
+    """Say what the figures are of, and what makes them doubtful, one sentence a line."""
+    protocol = result.protocol
+    baseline = result.baseline
+    notes = list(source_notes(result))
     untrained = [entry.name for entry in result.entries if not entry.trained]
     if untrained:
         notes.append(

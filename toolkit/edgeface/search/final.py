@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeface.bench.quality import predict_held_out, quality_of
-from edgeface.bench.verdict import Comparison, Predictions, compare
+from edgeface.bench.verdict import Comparison, Predictions, compare_each
 from edgeface.bench.verdict_rule import PRUNED_INT8_MARGINS, Margins
 from edgeface.data.manifest import shared_attributes
 from edgeface.errors import CompressionError
@@ -114,17 +114,14 @@ def _measured(
                 manifest_sha256=manifest.sha256,
             )
     classes = {each.name: each.classes for each in shared_attributes(manifest.sources)}
-    comparisons = tuple(
-        compare(
-            predictions[artifact.sidecar.name],
-            predictions[reference],
-            labels,
-            margins=margins,
-            groups=[row.group for row in manifest.of_split("test")],
-            race_names=classes.get("race", ()),
-        )
-        for artifact in artifacts
-        if artifact.sidecar.name != reference
+    comparisons = compare_each(
+        [predictions[each.sidecar.name] for each in artifacts if each.sidecar.name != reference],
+        predictions[reference],
+        labels,
+        margins=margins,
+        reporter=world.reporter,
+        groups=[row.group for row in manifest.of_split("test")],
+        race_names=classes.get("race", ()),
     )
     return {"qualities": qualities, "comparisons": comparisons}
 

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from edgeface.bench.result import BenchEntry
-from edgeface.report.front_plot import lower_left
 from edgeface.report.heads import MainFigure, main_figures, metrics_of
 from edgeface.report.page.blocks import Block, Notes, Plot, Plots, Section
 from edgeface.report.page.models import Cast, main_of
 from edgeface.report.page.plots import CARD, SOFT, drawing, plain_log_axis, slot_colour
+from edgeface.report.points import COSTS, Cost, Point, best_line, points_of
 from edgeface.report.text import NOT_MEASURED
-
-_MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Axis:
-    """One quantity: what it is called and how a model has it."""
-
-    label: str
-    of: Callable[[BenchEntry], float | None]
-
-
-def _p50(entry: BenchEntry) -> float | None:
-    return None if entry.latency is None else entry.latency.p50_ms
-
-
-_COSTS = (
-    _Axis(label="p50 latency, ms", of=_p50),
-    _Axis(label="file size, MB", of=lambda entry: entry.size_bytes / _MB),
-)
 
 
 def pareto_section(cast: Cast) -> Section:
@@ -41,7 +18,7 @@ def pareto_section(cast: Cast) -> Section:
     qualities = (age, gender, *others)
     plots = [
         _plot(cast, cost, quality, f"pareto-{number}")
-        for number, (quality, cost) in enumerate((q, c) for q in qualities for c in _COSTS)
+        for number, (quality, cost) in enumerate((q, c) for q in qualities for c in COSTS)
     ]
     drawn = tuple(plot for plot in plots if plot is not None)
     legend = cast.legend(entry for entry in cast.entries if entry.quality is not None)
@@ -64,39 +41,18 @@ def pareto_section(cast: Cast) -> Section:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Point:
-    """One model in a plot."""
-
-    entry: BenchEntry
-    x: float
-    y: float
-    low: float
-    high: float
-
-
-def _points(cast: Cast, cost: _Axis, quality: MainFigure) -> list[_Point]:
-    points = []
-    for entry in cast.entries:
-        metric, x = main_of(entry, quality), cost.of(entry)
-        if metric is not None and x is not None:
-            y, low, high = (quality.scale * end for end in (metric.value, metric.low, metric.high))
-            points.append(_Point(entry=entry, x=x, y=y, low=low, high=high))
-    return points
-
-
-def _plot(cast: Cast, cost: _Axis, quality: MainFigure, name: str) -> Plot | None:
-    points = _points(cast, cost, quality)
+def _plot(cast: Cast, cost: Cost, quality: MainFigure, name: str) -> Plot | None:
+    points = points_of(cast.entries, cost, quality)
     if not points:
         return None
-    best = lower_left([(point.x, quality.sign * point.y) for point in points])
+    best = best_line(points, quality)
 
     def draw(axes: Any) -> None:
         low, high = (0.8 * min(p.x for p in points), 1.3 * max(p.x for p in points))
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         plain_log_axis(axes.xaxis, low, high)
-        line = [(points[i].x, points[i].y) for i in best]
+        line = [(point.x, point.y) for point in best]
         axes.step(*zip(*line, strict=True), where="post", color=SOFT, linewidth=1, zorder=1)
         for point in points:
             _draw_point(axes, point, cast)
@@ -112,11 +68,10 @@ def _plot(cast: Cast, cost: _Axis, quality: MainFigure, name: str) -> Plot | Non
     )
 
 
-def _draw_point(axes: Any, point: _Point, cast: Cast) -> None:
+def _draw_point(axes: Any, point: Point, cast: Cast) -> None:
     colour = slot_colour(cast.number(point.entry.name))
-    # an interval that a resampling gave need not hold its own figure
-    error = [[max(0.0, point.y - point.low)], [max(0.0, point.high - point.y)]]
-    axes.errorbar([point.x], [point.y], error, fmt="none", ecolor=colour, elinewidth=1.2, alpha=0.6)
+    bar = {"ecolor": colour, "elinewidth": 1.2, "alpha": 0.6}
+    axes.errorbar([point.x], [point.y], point.bar, fmt="none", **bar)
     axes.plot([point.x], [point.y], marker="o", markersize=13, color=colour, markeredgecolor=CARD)
     axes.annotate(
         cast.letter(point.entry.name),
