@@ -7,6 +7,8 @@
    one, two and three float.
 3. The path that a search walks for each candidate: calibration set, int8 file, predictions on
    the validation images, figures with intervals. Images are loaded before.
+
+Ages are medians of their bins; the figures in LOG.md before 2026-11-30 are of means.
 """
 
 from __future__ import annotations
@@ -238,7 +240,7 @@ def _setting(arguments: argparse.Namespace, manifest: Manifest) -> Setting:
     signature = read_signature(content)
     side_px = signature.input.shape[1]
     age_bins = signature.outputs["age"].shape[-1]
-    spec = ModelSpec(age_head="expectation" if age_bins > 1 else "regression")
+    spec = ModelSpec(age_head="median" if age_bins > 1 else "regression")
     calibration = choose_calibration(manifest, arguments.calibration, arguments.seed)
     validation = manifest.of_split("validation")
     kept = validation[:: max(1, len(validation) // arguments.images)][: arguments.images]

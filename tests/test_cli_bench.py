@@ -83,6 +83,7 @@ def test_a_device_that_is_lost_goes_on_where_it_was(
     status, _, err = edgeface(*call)
     assert status == 0, err
     assert "pi: goes on after 3 processes of an earlier run" in err  # 2 latency, 1 memory
+    assert "sending models" not in err, "over the line that was just lost, only what is asked for"
     assert not any("latency" in command for command in pi.commands)
     result = read_result(tmp_path / "result.json")
     assert result.entries[0].latency is not None

@@ -20,16 +20,7 @@ from edgeface.console import (
     stderr_alone,
 )
 from edgeface.errors import ConfigError
-
-
-class Clock:
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from support.clock import Clock
 
 
 def small_table() -> Table:

@@ -11,16 +11,7 @@ import pytest
 
 from edgeface.console import Screen
 from edgeface.stopping import Stopped, StopRequest, kept_if_stopped, stop_on_signals
-
-
-class Clock:
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from support.clock import Clock
 
 
 @pytest.fixture

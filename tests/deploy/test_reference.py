@@ -1,7 +1,7 @@
 """A runtime without a delegate rounds otherwise: it is held to TFLite's reference kernels.
 
 The reference kernels themselves stand for such a runtime here. tflite-runtime on 32-bit ARM, which
-is at most one step off them, is in `test_loopback_armhf`.
+is at most one step off them, is in `test_loopback_boards`.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ def test_the_runtime_says_whether_a_delegate_runs_the_model(name: str) -> None:
         (lambda: [{"op_name": "CONV_2D"}], False),
         (lambda: [{"op_name": "CONV_2D"}, {"op_name": "DELEGATE"}], True),
         (lambda: [{"name": "CONV_2D"}], True),
+        (lambda: [("CONV_2D",)], True),
         (None, True),
     ],
-    ids=["none", "one", "told otherwise", "not told"],
+    ids=["none", "one", "told otherwise", "told as tuples", "not told"],
 )
 def test_a_runtime_that_does_not_tell_is_held_to_the_sidecar(details: Any, answer: bool) -> None:
     class Runtime:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeface.errors import ExportError
-from edgeface.report.front_plot import Cost, front_figure, write_front_plot
+from edgeface.report.front_plot import CostName, front_figure, write_front_plot
 from edgeface.report.front_tables import BudgetLine, FrontEntry, FrontView
 from edgeface.report.points import lower_left
 
@@ -78,7 +78,7 @@ def test_the_line_goes_down_and_nothing_is_below_and_left_of_it(
     [("size", "size of the .tflite, MB", 1e6), ("p50", "p50 latency, ms on local", 1e6)],
 )
 def test_every_measured_candidate_is_a_point_with_its_figures(
-    cost: Cost, label: str, unit: float
+    cost: CostName, label: str, unit: float
 ) -> None:
     axes = front_figure(VIEW, cost).axes[0]
     at = {}

@@ -197,6 +197,14 @@ def with_image(contract: Contract, **changes: Any) -> Contract:
         ),
         (lambda c: replace(c, heads=(replace(GOOD_AGE, bins=()),)), "bins: found none"),
         (
+            lambda c: replace(c, heads=(replace(GOOD_AGE, bins=(0, 1, 1, 3, 4)),)),
+            "bins: found some that do not rise",
+        ),
+        (
+            lambda c: replace(c, heads=(replace(GOOD_AGE, kind="median", bins=(1.0,)),)),
+            "bins: found 1, expected two or more for a median",
+        ),
+        (
             lambda c: replace(c, heads=(replace(GOOD_GENDER, classes=("no", "no")),)),
             "expected two different names",
         ),

@@ -282,7 +282,7 @@ class TrainSpec:
         warmup_ratio: share of all steps that warm up (cosine only).
         weight_decay: of AdamW; normalisation parameters and biases are left out.
         label_smoothing_ratio: of the labels of classes, gender among them.
-        age_sigma_years: width of the soft age label over the bins (expectation head only).
+        age_sigma_years: width of the soft age label over the bins (median and expectation only).
         age_weight: weight of the age loss beside those of the other heads, which have 1.
         head_weights: other weights, by head other than age.
         freeze_backbone: only the heads and their branches learn; what feeds them stays, the

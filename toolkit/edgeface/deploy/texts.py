@@ -69,8 +69,9 @@ of an output:
 
   binary       the sigmoid of the one value is the probability of the second class
   classes      the softmax of the values is the probability of each class
-  median       where half of the softmax lies below; each bin's share is spread from half-way to
-               the bin before to half-way to the next
+  median       where half of the softmax lies below, but not beyond the first or the last bin; each
+               bin's share is spread from half-way to the bin before to half-way to the next, at the
+               ends as far as on their other side
   expectation  the mean of the bins, weighted by the softmax of the values
   decades      the bin of the largest value
   regression   the one value itself

@@ -21,7 +21,8 @@ from edgeface.runtime.decode import decode, output_units
 from edgeface.training_specs import AGE, GENDER
 from edgeface.types import GENDER_CLASSES, Contract, HeadKind, HeadSpec, ImageSpec, TensorSpec
 
-# Source: design.md, "age bins (0..100)". Older faces count as 100.
+# Source: design.md, "age bins (0..100)"; read as a median and not as the expectation that design.md
+# names, because that errs less (benchmarks/LOG.md, 2026-11-30). Older faces count as 100.
 AGE_BINS_YEARS = tuple(float(age) for age in range(101))
 # Source: docs/seeds.md S3, "age in 11 decades": 0 to 9, ..., 100 and more, here their middles.
 DECADES_YEARS = tuple(float(age) for age in range(5, 110, 10))

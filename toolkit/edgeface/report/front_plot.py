@@ -19,7 +19,7 @@ from edgeface.errors import ExportError
 from edgeface.report.front_tables import BudgetLine, FrontEntry, FrontView
 from edgeface.report.points import lower_left
 
-Cost = Literal["size", "p50"]
+CostName = Literal["size", "p50"]
 _LABELS = {"size": "size of the .tflite, MB", "p50": "p50 latency, ms"}
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 # Source: Okabe and Ito 2008, Color Universal Design: told apart by colour-blind readers, too
@@ -32,7 +32,7 @@ _LOG_FROM = 6.0
 _LABEL_WIDTH, _LABEL_HEIGHT = 0.22, 0.04
 
 
-def front_figure(view: FrontView, cost: Cost) -> Figure:
+def front_figure(view: FrontView, cost: CostName) -> Figure:
     """Draw the age MAE of every finished candidate against a cost.
 
     Args:
@@ -69,7 +69,7 @@ def front_figure(view: FrontView, cost: Cost) -> Figure:
     return figure
 
 
-def write_front_plot(view: FrontView, path: Path, cost: Cost) -> None:
+def write_front_plot(view: FrontView, path: Path, cost: CostName) -> None:
     """Write the picture; the same view gives the same SVG.
 
     Args:
@@ -94,18 +94,22 @@ def write_front_plot(view: FrontView, path: Path, cost: Cost) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _x(entry: FrontEntry, cost: Cost) -> float:
+def _x(entry: FrontEntry, cost: CostName) -> float:
     if cost == "p50":
         return entry.p50_ms or 0.0
     return (entry.size_bytes or 0) / _MB
 
 
-def _limit(line: BudgetLine, cost: Cost) -> float:
+def _limit(line: BudgetLine, cost: CostName) -> float:
     return line.most / _MB if line.quantity == "size" and cost == "size" else line.most
 
 
 def _set_ranges(
-    axes: Any, xs: Sequence[float], ys: Sequence[float], limits: Sequence[BudgetLine], cost: Cost
+    axes: Any,
+    xs: Sequence[float],
+    ys: Sequence[float],
+    limits: Sequence[BudgetLine],
+    cost: CostName,
 ) -> None:
     wide = [*xs, *(_limit(line, cost) for line in limits if line.quantity == cost)]
     low, high = min(wide), max(wide)
@@ -125,7 +129,7 @@ def _set_ranges(
     axes.set_ylim(min(tall) - 1.5 * margin, max(tall) + margin)  # labels are below
 
 
-def _draw_limits(axes: Any, limits: Sequence[BudgetLine], cost: Cost) -> None:
+def _draw_limits(axes: Any, limits: Sequence[BudgetLine], cost: CostName) -> None:
     """A dashed line a limit, and the corner that meets them all shaded."""
     style = {"color": "#777777", "linestyle": "--", "linewidth": 1.0, "zorder": 1}
     right, top = axes.get_xlim()[1], axes.get_ylim()[1]
@@ -164,7 +168,7 @@ def _draw_limits(axes: Any, limits: Sequence[BudgetLine], cost: Cost) -> None:
         axes.fill(*zip(*corner, strict=True), color="#009E73", alpha=0.07, zorder=0)
 
 
-def _draw_front_line(axes: Any, drawn: Sequence[FrontEntry], cost: Cost) -> set[str]:
+def _draw_front_line(axes: Any, drawn: Sequence[FrontEntry], cost: CostName) -> set[str]:
     points = [(_x(entry, cost), entry.mae_years or 0.0) for entry in drawn]
     on_line = lower_left(points)
     xs, ys = zip(*(points[i] for i in on_line), strict=True)
@@ -172,7 +176,7 @@ def _draw_front_line(axes: Any, drawn: Sequence[FrontEntry], cost: Cost) -> set[
     return {drawn[i].name for i in on_line}
 
 
-def _draw_entry(axes: Any, entry: FrontEntry, cost: Cost) -> None:
+def _draw_entry(axes: Any, entry: FrontEntry, cost: CostName) -> None:
     x, y = _x(entry, cost), entry.mae_years
     colour = _COLOURS.get(entry.scheme, _OTHER)
     axes.scatter(
@@ -193,7 +197,7 @@ def _draw_entry(axes: Any, entry: FrontEntry, cost: Cost) -> None:
         )
 
 
-def _label(axes: Any, drawn: Sequence[FrontEntry], cost: Cost, on_line: set[str]) -> None:
+def _label(axes: Any, drawn: Sequence[FrontEntry], cost: CostName, on_line: set[str]) -> None:
     """Name the choice, the reference and what is on the line, as far as there is room."""
     boxes: list[tuple[float, float]] = []
     named = [each for each in drawn if each.is_chosen or each.is_reference or each.name in on_line]

@@ -93,7 +93,8 @@ def expectation(logits: NDArray[np.float64], bins: Sequence[float]) -> NDArray[n
 def median(logits: NDArray[np.float64], bins: Sequence[float]) -> NDArray[np.float64]:
     """Softmax over the bins, then the value that half of the probability lies below.
 
-    A bin's probability is spread evenly from half-way to the bin before to half-way to the next.
+    A bin's probability is spread evenly from half-way to the bin before to half-way to the next, at
+    the ends as far as on their other side.
 
     Args:
         logits: finite, [B, K].

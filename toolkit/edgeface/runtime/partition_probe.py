@@ -78,7 +78,8 @@ def _open(runtime: str, content: bytes) -> Dict[str, Any]:
                 for each in details()
             ]
         }
-    except (KeyError, ValueError, RuntimeError):  # another release may lay them out otherwise
+    # another release may lay them out otherwise
+    except (KeyError, TypeError, ValueError, RuntimeError):
         return {"nodes": None}
 
 

@@ -122,7 +122,8 @@ def uses_delegate(model: LoadedModel) -> bool:
         return True
     try:
         return any(each["op_name"] == "DELEGATE" for each in details())
-    except (KeyError, ValueError, RuntimeError):  # another release may lay them out otherwise
+    # another release may lay them out otherwise
+    except (KeyError, TypeError, ValueError, RuntimeError):
         return True
 
 

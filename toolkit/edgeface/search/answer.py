@@ -19,7 +19,7 @@ from edgeface.export.artifact import refuse_to_overwrite, with_quality, write_ar
 from edgeface.export.provenance import run_id
 from edgeface.outputs import check_manifest_is_ours
 from edgeface.records import write_bytes, write_json
-from edgeface.report.front_plot import Cost, write_front_plot
+from edgeface.report.front_plot import CostName, write_front_plot
 from edgeface.report.front_tables import FrontView, front_markdown
 from edgeface.runtime.artifact import Artifact, load_artifact
 from edgeface.runtime.device_facts import DeviceInfo
@@ -35,7 +35,7 @@ from edgeface.search.verdicts import binding_words, rival_shown, verdict_words, 
 from edgeface.search.view import front_view
 
 FRONT = "front"
-PLOTS: tuple[Cost, ...] = ("size", "p50")
+PLOTS: tuple[CostName, ...] = ("size", "p50")
 RULE = (
     "Chosen: of the candidates that meet every limit, the cheapest by the first cost that the "
     "budget names, of equals the one with the lower MAE; a pruned one gives way to a plain one, "

@@ -103,8 +103,14 @@ class AndroidSession:
         Raises:
             DeviceError: the phone does not answer, or is full.
         """
-        files = [file for path in paths for file in self._unsent(path)[1]]
-        put_all(self.transport, files, "models", reporter=reporter)
+        files = {to: content for path in paths for content, to in self._unsent(path)[1]}
+        put_all(
+            self.transport,
+            [(content, to) for to, content in files.items()],
+            "models",
+            reporter=reporter,
+        )
+        self.pushed.update(files)
 
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Answer as `edgeface.runtime.runner` does, for `latency` and `memory`.
@@ -257,15 +263,14 @@ class AndroidSession:
         there, files = self._unsent(path)
         for content, to in files:
             self.transport.put(content, to)
+            self.pushed.add(to)
         return there
 
     def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes, str]]]:
-        """Where a file goes, and what must be put for that; it counts as pushed from now on."""
+        """Where a file goes, and what must be put for that."""
         content = path.read_bytes()
         there = f"{FOLDER}/{sha256(content).hexdigest()[:16]}{path.suffix}"
-        files = [] if there in self.pushed else [(content, there)]
-        self.pushed.add(there)
-        return there, files
+        return there, [] if there in self.pushed else [(content, there)]
 
     def _sample(self, t_s: float) -> DeviceSample:
         heat = self._said("dumpsys", "thermalservice")

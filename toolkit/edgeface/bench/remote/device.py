@@ -139,7 +139,8 @@ def open_device(
             reporter.say(
                 f"{name}: goes on after {journal.kept_replies} processes of an earlier run"
             )
-        session.send_models((each.path for each in request.artifacts), reporter=reporter)
+        else:  # of an earlier run some are done: the worker sends what is asked for
+            session.send_models((each.path for each in request.artifacts), reporter=reporter)
         worker = journal.worker(session.worker)
         ready = ReadyDevice(
             probes=device_probes(session, name, worker=worker, emulated=emulated),

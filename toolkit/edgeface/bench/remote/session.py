@@ -122,8 +122,14 @@ class Session:
             BenchmarkError: one cannot be read.
             DeviceError: the device does not answer, or is full.
         """
-        files = [file for path in paths for file in self._unsent(path)[1]]
-        put_all(self.transport, files, "models", reporter=reporter)
+        files = {to: content for path in paths for content, to in self._unsent(path)[1]}
+        put_all(
+            self.transport,
+            [(content, to) for to, content in files.items()],
+            "models",
+            reporter=reporter,
+        )
+        self.pushed.update(files)
 
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Run `edgeface.runtime.runner` on the device; files named by path here are pushed first.
@@ -184,10 +190,11 @@ class Session:
         there, files = self._unsent(path)
         for content, to in files:
             self.transport.put(content, to)
+            self.pushed.add(to)
         return there
 
     def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes | Path, str]]]:
-        """Where a file goes, and what must be put for that; it counts as pushed from now on.
+        """Where a file goes, and what must be put for that.
 
         It keeps its own name, because an artifact needs it, and has its sidecar beside it.
         """
@@ -203,7 +210,6 @@ class Session:
             if path.suffix == ".tflite" and sidecar.is_file():
                 files.append((sidecar, f"{folder}/{sidecar.name}"))
             files.append((content, there))
-        self.pushed.update(to for _, to in files)
         return there, files
 
     def _forget_faces(self) -> None:
