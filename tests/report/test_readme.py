@@ -16,13 +16,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 # what the README calls each model, by the name of its artifact
 LABELS = {
-    "vgg16-a100-128px-float32": "VGG16 as published, float32: the baseline",
+    "vgg16-a100-128px-float16": "VGG16 as published, float16 weights: the baseline",
     "vgg16-a100-128px-int8": "VGG16 as published, int8",
     "mobilenetv2-a100-128px-float32": "MobileNetV2 α=1.0 float32",
     "mobilenetv2-a100-128px-int8": "MobileNetV2 α=1.0 int8",
-    "mobilenetv2-a100-128px-bytes34-int8": "pruned to a third of its bytes, int8",
-    "mobilenetv2-a100-128px-latency45-int8": "pruned to 45 % of its layers' time, int8",
-    "mobilenetv2-a35-128px-int8": "MobileNetV2 α=0.35 taught alike, int8",
+    "mobilenetv2-a100-128px-bytes34-int8": "cut to a third of its bytes, int8",
+    "mobilenetv2-a100-128px-latency45-int8": "cut to 45 % of its layers' time, int8",
+    "mobilenetv1-a100-160px-bytes77-int8": "MobileNetV1 pretrained on faces, 160 px, cut, int8",
 }
 
 
