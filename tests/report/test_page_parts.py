@@ -127,6 +127,8 @@ def test_a_log_axis_has_a_few_plain_numbers(low: float, ratio: float) -> None:
     svg = drawing(draw, name="axis", alt="an axis")
     assert 2 <= len(found) <= 8
     assert all(low <= tick <= low * ratio for tick in found)
+    assert found[0] <= 10 * low, "both ends of a wide axis can be read"
+    assert found[-1] >= low * ratio / 10
     assert "e+" not in svg
 
 

@@ -104,7 +104,7 @@ def plain_log_axis(axis: Any, low: float, high: float) -> None:
         high: its upper end.
     """
     found: list[float] = []
-    for steps in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)):
+    for steps in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)):
         ticks = [step * 10.0**power for power in range(-6, 9) for step in steps]
         inside = [tick for tick in ticks if low <= tick <= high]
         if len(inside) <= _MOST_TICKS:  # more would touch on a phone
