@@ -75,7 +75,7 @@ def test_the_page_works_as_it_stands(
     heads = {head.name: (head.kind, head.classes) for head in artifact.sidecar.contract.heads}
     assert heads == {
         "gender": ("binary", ("male", "female")),
-        "age": ("expectation", ()),
+        "age": ("median", ()),
         "glasses": ("binary", ("no", "yes")),
     }
     quality = artifact.sidecar.quality
