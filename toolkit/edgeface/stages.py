@@ -30,7 +30,7 @@ from edgeface.errors import ModelError
 from edgeface.export.layer_files import layer_files
 from edgeface.export.provenance import run_id
 from edgeface.model.distill import Teacher, Teaching
-from edgeface.model.heads import head_specs, losses, training_targets
+from edgeface.model.heads import AGE_BINS, head_specs, losses, training_targets
 from edgeface.model.judging import loss_weights
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, as_teacher, read_model, read_teacher
@@ -209,11 +209,10 @@ def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:
 
     Args:
         started: of the trained model.
-        asked: of the recipe: the median or the mean of the bins, which are two readings of one
-            network, is the recipe's to choose. Nothing else of it counts.
+        asked: of the recipe: which reading of the same bins, the median or the mean, is the
+            recipe's to choose. Nothing else of it counts.
     """
-    readings = ("median", "expectation")
-    if {started.age_head, asked.age_head} <= set(readings):
+    if AGE_BINS.get(started.age_head) == AGE_BINS.get(asked.age_head):
         return replace(started, age_head=asked.age_head)
     return started
 

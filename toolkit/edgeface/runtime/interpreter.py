@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ Source: chosen: ai-edge-litert is the maintained one; tflite-runtime, last relea
 32-bit Raspberry Pi OS, for which the first has no wheel; TensorFlow takes seconds to import.
 """
 
+_Read = TypeVar("_Read")
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8. Source: file_identifier in tensorflow/lite/schema/schema.fbs
 
 
@@ -217,6 +218,30 @@ def invoke(model: LoadedModel) -> None:
         model.interpreter.invoke()
     except (ValueError, RuntimeError) as err:
         raise ArtifactError(f"{model.where}: the model fails to run ({one_line(err)})") from err
+
+
+def read_nodes(
+    interpreter: Any, read: Callable[[Mapping[str, Any]], _Read]
+) -> Optional[List[_Read]]:
+    """Read what the runtime made of a model, node by node.
+
+    Args:
+        interpreter: the runtime's own object, tensors allocated.
+        read: takes what the runtime says of a node: "op_name", "inputs", "outputs".
+
+    Returns:
+        One value a node: the operators in the file's order, and after them one "DELEGATE" a
+        partition. None where this runtime does not tell them, or not so.
+    """
+    # private, but the only place where a runtime tells: in ai-edge-litert 2.3, tflite-runtime 2.14
+    details = getattr(interpreter, "_get_ops_details", None)
+    if details is None:
+        return None
+    try:
+        return [read(each) for each in details()]
+    # another release may lay them out otherwise
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        return None
 
 
 def one_line(err: BaseException) -> str:

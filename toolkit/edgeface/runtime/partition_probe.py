@@ -12,9 +12,14 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
-from edgeface.runtime.interpreter import RUNTIMES, one_line, runtime_name_and_version
+from edgeface.runtime.interpreter import (
+    RUNTIMES,
+    one_line,
+    read_nodes,
+    runtime_name_and_version,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,24 +68,15 @@ def _open(runtime: str, content: bytes) -> Dict[str, Any]:
         interpreter.allocate_tensors()  # here the default delegate takes its operators
     except (ValueError, RuntimeError, MemoryError) as err:
         return {"refused": one_line(err) or type(err).__name__}
-    # private, but the only place where a runtime says what the delegate took (ai-edge-litert 2.3)
-    details = getattr(interpreter, "_get_ops_details", None)
-    if details is None:
-        return {"nodes": None}
-    try:
-        return {
-            "nodes": [
-                {
-                    "kind": str(each["op_name"]),
-                    "inputs": [int(index) for index in each["inputs"]],
-                    "outputs": [int(index) for index in each["outputs"]],
-                }
-                for each in details()
-            ]
-        }
-    # another release may lay them out otherwise
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        return {"nodes": None}
+    return {"nodes": read_nodes(interpreter, _node)}
+
+
+def _node(details: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "kind": str(details["op_name"]),
+        "inputs": [int(index) for index in details["inputs"]],
+        "outputs": [int(index) for index in details["outputs"]],
+    }
 
 
 def _limit_memory(limit_bytes: int) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from edgeface.errors import DataError
 from edgeface.runtime.artifact import Artifact
-from edgeface.runtime.interpreter import LoadedModel, open_model, run
+from edgeface.runtime.interpreter import LoadedModel, open_model, read_nodes, run
 from edgeface.runtime.predict import open_predictor
 from edgeface.runtime.preprocess import decode_image, to_input
 from edgeface.types import Contract, GoldenVector, TensorSpec
@@ -116,15 +116,8 @@ def uses_delegate(model: LoadedModel) -> bool:
     Returns:
         False where the runtime's own kernels run all of it; True also where it does not tell.
     """
-    # private, but the only place where a runtime tells: in ai-edge-litert 2.3, tflite-runtime 2.14
-    details = getattr(model.interpreter, "_get_ops_details", None)
-    if details is None:
-        return True
-    try:
-        return any(each["op_name"] == "DELEGATE" for each in details())
-    # another release may lay them out otherwise
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        return True
+    kinds = read_nodes(model.interpreter, lambda details: details["op_name"])
+    return kinds is None or "DELEGATE" in kinds
 
 
 def make_golden(

@@ -24,7 +24,7 @@ from edgeface.bench.remote.transport import ConnectionLostError, Transport
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.runtime.device_facts import DeviceInfo
 from edgeface.runtime.telemetry import DeviceSample
-from edgeface.types import Reporter
+from edgeface.types import Reporter, SilentReporter
 
 RUNTIME = "benchmark_model"
 """What a result names as its runtime; its version is the start of the tool's SHA-256, because the
@@ -103,14 +103,8 @@ class AndroidSession:
         Raises:
             DeviceError: the phone does not answer, or is full.
         """
-        files = {to: content for path in paths for content, to in self._unsent(path)[1]}
-        put_all(
-            self.transport,
-            [(content, to) for to, content in files.items()],
-            "models",
-            reporter=reporter,
-        )
-        self.pushed.update(files)
+        files = [file for path in paths for file in self._files(path)]
+        put_all(self.transport, files, "models", reporter=reporter, there=self.pushed)
 
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Answer as `edgeface.runtime.runner` does, for `latency` and `memory`.
@@ -260,17 +254,14 @@ class AndroidSession:
         return report
 
     def _pushed(self, path: Path) -> str:
-        there, files = self._unsent(path)
-        for content, to in files:
-            self.transport.put(content, to)
-            self.pushed.add(to)
-        return there
+        files = self._files(path)
+        put_all(self.transport, files, "files", reporter=SilentReporter(), there=self.pushed)
+        return files[-1][1]
 
-    def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes, str]]]:
-        """Where a file goes, and what must be put for that."""
+    def _files(self, path: Path) -> list[tuple[bytes | Path, str]]:
+        """What belongs to a file, itself last, and where each goes."""
         content = path.read_bytes()
-        there = f"{FOLDER}/{sha256(content).hexdigest()[:16]}{path.suffix}"
-        return there, [] if there in self.pushed else [(content, there)]
+        return [(content, f"{FOLDER}/{sha256(content).hexdigest()[:16]}{path.suffix}")]
 
     def _sample(self, t_s: float) -> DeviceSample:
         heat = self._said("dumpsys", "thermalservice")

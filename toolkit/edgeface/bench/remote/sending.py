@@ -20,22 +20,26 @@ def put_all(
     what: str,
     *,
     reporter: Reporter,
+    there: set[str] | None = None,
 ) -> None:
-    """Write files on a device, one after the other; shows nothing where there are none.
+    """Write files on a device, one after the other; shows nothing where none is to be written.
 
     Args:
         transport: to the device.
         files: bytes, or a file here, and the path on the device.
         what: they are, for the bar, e.g. "models".
         reporter: shows the bar; its notes are the names of files that have arrived.
+        there: paths that need not be written again; each that has arrived is added.
 
     Raises:
         ConnectionLostError: the device stopped answering.
         DeviceError: as `Transport.put`; or a file here cannot be read.
     """
-    if not files:
+    there = set() if there is None else there
+    new = {path: content for content, path in files if path not in there}
+    if not new:
         return
-    total_bytes = sum(size_bytes_of(content) for content, _ in files)
+    total_bytes = sum(size_bytes_of(content) for content in new.values())
     label = f"{transport.where}: sending {what}, kB"
     with reporter.track(label, total_bytes // _BYTES_PER_STEP) as advance:
         sent_bytes = 0
@@ -45,6 +49,7 @@ def put_all(
             before_bytes, sent_bytes = sent_bytes, sent_bytes + more_bytes
             advance(sent_bytes // _BYTES_PER_STEP - before_bytes // _BYTES_PER_STEP)
 
-        for content, path in files:
+        for path, content in new.items():
             transport.put(content, path, sent=sent)
+            there.add(path)
             advance(0, PurePosixPath(path).name)

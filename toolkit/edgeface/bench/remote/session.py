@@ -32,7 +32,7 @@ from edgeface.bench.remote.transport import Finished, Transport
 from edgeface.errors import BenchmarkError, DeviceError
 from edgeface.records import RecordError, from_mapping
 from edgeface.runtime.device_facts import DeviceInfo
-from edgeface.types import Reporter
+from edgeface.types import Reporter, SilentReporter
 
 _CODE = "edgeface.zip"  # of the session's folder
 _BUSY = 75  # Source: sysexits.h, EX_TEMPFAIL: try again later
@@ -122,14 +122,8 @@ class Session:
             BenchmarkError: one cannot be read.
             DeviceError: the device does not answer, or is full.
         """
-        files = {to: content for path in paths for content, to in self._unsent(path)[1]}
-        put_all(
-            self.transport,
-            [(content, to) for to, content in files.items()],
-            "models",
-            reporter=reporter,
-        )
-        self.pushed.update(files)
+        files = [file for path in paths for file in self._files(path)]
+        put_all(self.transport, files, "models", reporter=reporter, there=self.pushed)
 
     def worker(self, arguments: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         """Run `edgeface.runtime.runner` on the device; files named by path here are pushed first.
@@ -187,14 +181,12 @@ class Session:
         return done
 
     def _pushed(self, path: Path) -> str:
-        there, files = self._unsent(path)
-        for content, to in files:
-            self.transport.put(content, to)
-            self.pushed.add(to)
-        return there
+        files = self._files(path)
+        put_all(self.transport, files, "files", reporter=SilentReporter(), there=self.pushed)
+        return files[-1][1]
 
-    def _unsent(self, path: Path) -> tuple[str, list[tuple[bytes | Path, str]]]:
-        """Where a file goes, and what must be put for that.
+    def _files(self, path: Path) -> list[tuple[bytes | Path, str]]:
+        """What belongs to a file, itself last, and where each goes.
 
         It keeps its own name, because an artifact needs it, and has its sidecar beside it.
         """
@@ -203,14 +195,11 @@ class Session:
         except OSError as err:
             raise BenchmarkError(f"{path}: cannot be read: {err}") from err
         folder = f"{self.folder}/{sha256(content).hexdigest()[:16]}"
-        there = f"{folder}/{path.name}"
         files: list[tuple[bytes | Path, str]] = []
-        if there not in self.pushed:
-            sidecar = path.with_suffix(".json")
-            if path.suffix == ".tflite" and sidecar.is_file():
-                files.append((sidecar, f"{folder}/{sidecar.name}"))
-            files.append((content, there))
-        return there, files
+        sidecar = path.with_suffix(".json")
+        if path.suffix == ".tflite" and sidecar.is_file():
+            files.append((sidecar, f"{folder}/{sidecar.name}"))
+        return [*files, (content, f"{folder}/{path.name}")]
 
     def _forget_faces(self) -> None:
         """Remove faces at once: all chunks of a test split may not fit on the device."""
