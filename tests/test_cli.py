@@ -145,6 +145,18 @@ NO_MODEL = "edgeface: none.tflite: no such model"
             "edgeface: compress: --model with --budget, expected one of them",
             "",
         ),
+        (
+            ("compress", "--model", "x.keras", "--budget", "size<=1MB", "--side-px", "96"),
+            2,
+            "edgeface: compress: --model with --budget, expected one of them",
+            "; --side-px with --model, expected one of them: it is built; --side-px with --bud",
+        ),
+        (
+            ("compress", "--side-px", "97", "--width-ratio", "5"),
+            2,
+            "edgeface: recipe drawn: model.width_ratio is 5.0, expected 0.1 to 2",
+            "; model.side_px is 97, expected a multiple of 32",
+        ),
         (("bench", "page.tflite"), 1, NOT_A_TFLITE, ""),
         (("bench", "changed.tflite"), 1, WRONG_HASH, f"the sidecar states {'0' * 64}"),
         (("bench", "alone.tflite"), 1, "edgeface: alone.json: no sidecar beside the model", ""),

@@ -91,9 +91,9 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
-def problems_of(name_or_path: str) -> tuple[str, ...]:
+def problems_of(name_or_path: str, **options: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as info:
-        load_recipe(name_or_path)
+        load_recipe(name_or_path, **options)
     assert "\n" not in str(info.value)
     assert name_or_path in str(info.value)
     return info.value.problems
@@ -328,6 +328,15 @@ def test_a_recipe_file_is_read_over_the_defaults(tmp_path: Path) -> None:
         train=replace(default.train, augment=AugmentSpec(flip=False)),
     )
     assert load_recipe(write(tmp_path, "")) == default
+
+
+def test_settings_of_the_model_take_the_place_of_the_recipes(tmp_path: Path) -> None:
+    path = write(tmp_path, "[model]\nside_px = 96\nwidth_ratio = 0.5\n")
+    found = load_recipe(path, model={"side_px": 160, "weights": "a.keras"}).model
+    assert (found.side_px, found.width_ratio, found.weights) == (160, 0.5, "a.keras")
+    assert load_recipe(write(tmp_path, ""), model={"side_px": 64}).model.side_px == 64
+    (problem,) = problems_of(write(tmp_path, "model = 3"), model={"side_px": 64})
+    assert problem == "model: found 3 (int), expected a table of keys"
 
 
 def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tf_keras as keras
 
@@ -29,10 +30,9 @@ from edgeface.stages import (
     open_manifest,
     open_run,
     pruned_in_words,
-    read_as,
-    start_stage,
     tags_of,
 )
+from edgeface.stages_start import build_start, read_as, start_stage
 from edgeface.types import SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
@@ -173,3 +173,56 @@ def test_reports_of_two_rounds_join_into_one() -> None:
     assert combined([first]) == first
     words = pruned_in_words(PruneSpec(rounds=2), joined)
     assert words.startswith(f"{100 * joined.pruning_ratio:.0f} % of channels pruned (magnitude, 2")
+
+
+def test_a_run_may_start_from_a_trained_model_of_another_size(
+    tmp_path: Path, manifest: Any
+) -> None:
+    path = saved(tmp_path / "m.keras", manifest.sha256)
+    wider, _ = start_stage(path, manifest)
+    spec = replace(
+        SPEC,
+        width_ratio=0.2,
+        side_px=64,
+        weights=str(path),
+        heads=("age", "mood"),
+        classes={"mood": ("calm", "glad", "sad")},
+    )
+    network = build_start(replace(RECIPE, model=spec), manifest, SilentReporter())
+    plain = build_model(replace(spec, weights="none"), seed=1, reporter=SilentReporter())
+    assert [w.shape for w in network.get_weights()] == [w.shape for w in plain.get_weights()]
+    kernel = network.get_layer("block_13_expand").get_weights()[0]
+    whole = wider.get_layer("block_13_expand").get_weights()[0]
+    assert kernel.shape != whole.shape
+    assert np.isin(kernel, whole).all()  # every weight is one of the trained ones
+    np.testing.assert_array_equal(
+        network.get_layer("mood").get_weights()[0], plain.get_layer("mood").get_weights()[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("digest", "ratio", "change", "message"),
+    [
+        ("b" * 64, 0.0, {}, "may have seen these test images"),
+        (None, 0.3, {}, "is pruned, expected an unpruned model to start from"),
+        (None, 0.0, {"width_ratio": 0.75}, r"do not fit width 0.75 at 32 px: .* a wider one"),
+        (
+            None,
+            0.0,
+            {"backbone": "mobilenetv1", "width_ratio": 1.0},
+            "is a mobilenetv2, expected a mobilenetv1",
+        ),
+    ],
+)
+def test_a_start_that_cannot_serve_is_refused(
+    tmp_path: Path,
+    manifest: Any,
+    digest: str | None,
+    ratio: float,
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    path = saved(tmp_path / "m.keras", digest or manifest.sha256, pruning_ratio=ratio)
+    recipe = replace(RECIPE, model=replace(SPEC, weights=str(path), **change))
+    with pytest.raises(ModelError, match=message):
+        build_start(recipe, manifest, SilentReporter())

@@ -40,6 +40,7 @@ def with_weights(weights: str) -> Recipe:
         ("imagenet", 0.6, "none"),  # Keras has none of this width
         ("a.h5", 1.0, "a.h5"),
         ("a.h5", 0.5, "none"),  # a file of another width does not fit
+        ("a.keras", 0.5, "a.keras"),  # a trained model is narrowed
     ],
 )
 def test_what_a_width_starts_from(asked: str, width_ratio: float, expected: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +30,16 @@ RecipeOption = Annotated[
 ]
 WeightsOption = Annotated[
     str | None,
-    typer.Option(help="Starting weights: a file of the backbone's, 'imagenet' or 'none'."),
+    typer.Option(
+        help="Starting weights: a file of the backbone's, a trained model (.keras) as wide or "
+        "wider, 'imagenet' or 'none'."
+    ),
+]
+SideOption = Annotated[
+    int | None, typer.Option(help="Side of the model's input, instead of the recipe's.")
+]
+WidthOption = Annotated[
+    float | None, typer.Option(help="Width multiplier of MobileNetV2, instead of the recipe's.")
 ]
 TeacherOption = Annotated[
     list[Path] | None,
@@ -46,6 +54,8 @@ def train(
     data: DataOption = None,
     recipe: RecipeOption = None,
     weights: WeightsOption = None,
+    side_px: SideOption = None,
+    width_ratio: WidthOption = None,
     teacher: TeacherOption = None,
     out: Annotated[Path, typer.Option(help="Folder that gets the model.")] = Path("trained"),
     overwrite: Annotated[
@@ -53,7 +63,7 @@ def train(
     ] = False,
 ) -> None:
     """Fine-tune one model: baseline, teacher or student; without --data, on drawn faces."""
-    chosen = _recipe(recipe, data, weights, teacher)
+    chosen = _recipe(recipe, data, teacher, _given(weights, side_px, width_ratio))
     reporter = _reporter(context, data)
     with _quiet_tensorflow(), kept_if_stopped():
         with _loading_tensorflow("train"):
@@ -82,6 +92,8 @@ def compress(
         typer.Option(help="Trained model (.keras) to compress. Default: train one first."),
     ] = None,
     weights: WeightsOption = None,
+    side_px: SideOption = None,
+    width_ratio: WidthOption = None,
     teacher: TeacherOption = None,
     budget: Annotated[
         str | None,
@@ -105,12 +117,10 @@ def compress(
     """Fine-tune, prune, quantize to int8 and export; without --data, on drawn faces."""
     from edgeface.report.verdict_tables import verdict_table
 
-    chosen = _recipe(recipe, data, weights, teacher)
+    given = _given(weights, side_px, width_ratio)
+    _refuse_pairs(model, budget, given)
+    chosen = _recipe(recipe, data, teacher, given)
     if budget is not None:
-        if model is not None:
-            raise ConfigError(
-                "compress", ["--model with --budget, expected one of them: a search trains its own"]
-            )
         _search(context, budget, candidates, chosen, data, out, overwrite=overwrite)
         return
     reporter = _reporter(context, data)
@@ -172,16 +182,38 @@ def _search(
     print_line(str(artifact.path))
 
 
+def _given(
+    weights: str | None, side_px: int | None, width_ratio: float | None
+) -> dict[str, str | int | float]:
+    """Settings of the table `model` that the command line gives."""
+    asked = {"weights": weights, "side_px": side_px, "width_ratio": width_ratio}
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _refuse_pairs(
+    model: Path | None, budget: str | None, given: Mapping[str, str | int | float]
+) -> None:
+    options = [f"--{key.replace('_', '-')}" for key in given]
+    refused = []
+    if model is not None and budget is not None:
+        refused.append("--model with --budget, expected one of them: a search trains its own")
+    if model is not None:
+        refused += [f"{each} with --model, expected one of them: it is built" for each in options]
+    if budget is not None:
+        sizes = [each for each in options if each != "--weights"]
+        refused += [f"{each} with --budget, expected one: a search tries sizes" for each in sizes]
+    if refused:
+        raise ConfigError("compress", refused)
+
+
 def _recipe(
     recipe: str | None,
     data: list[Path] | None,
-    weights: str | None,
     teachers: list[Path] | None,
+    given: Mapping[str, str | int | float],
 ) -> Recipe:
-    chosen = load_recipe(recipe or ("mobilenetv2" if data else "drawn"), teachers=teachers or ())
-    if weights is not None:
-        chosen = replace(chosen, model=replace(chosen.model, weights=weights))
-    return chosen
+    name = recipe or ("mobilenetv2" if data else "drawn")
+    return load_recipe(name, teachers=teachers or (), model=given)
 
 
 def _reporter(context: typer.Context, data: list[Path] | None) -> Talker:

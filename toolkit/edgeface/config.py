@@ -7,7 +7,7 @@ Stages never see `Recipe`; the pipeline hands each its own small spec (`training
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -124,12 +124,18 @@ def shipped_recipes() -> tuple[str, ...]:
     )
 
 
-def load_recipe(name_or_path: str, *, teachers: Sequence[Path] = ()) -> Recipe:
+def load_recipe(
+    name_or_path: str,
+    *,
+    teachers: Sequence[Path] = (),
+    model: Mapping[str, str | int | float] | None = None,
+) -> Recipe:
     """Read a recipe: a shipped name, or the path of a `.toml` file.
 
     Args:
         name_or_path: which.
         teachers: take the place of those that the recipe names.
+        model: settings that take the place of those in its table `model`.
 
     Raises:
         ConfigError: no such recipe, not TOML, or not a recipe; lists every problem.
@@ -154,6 +160,8 @@ def load_recipe(name_or_path: str, *, teachers: Sequence[Path] = ()) -> Recipe:
         raise ConfigError(f"recipe {name_or_path}", [f"not TOML: {err}"]) from err
     if teachers:
         mapping["teachers"] = [str(teacher) for teacher in teachers]
+    if model and isinstance(mapping.setdefault("model", {}), dict):
+        mapping["model"] |= model
     try:
         return from_mapping(Recipe, mapping)
     except RecordError as err:

@@ -56,10 +56,9 @@ from edgeface.stages import (
     open_run,
     prune_stage,
     pruned_in_words,
-    read_as,
-    start_stage,
     train_stage,
 )
+from edgeface.stages_start import build_start, read_as, start_stage
 from edgeface.stages_weights import calibration_of, plan_of, quantize_stage, thin_stage
 from edgeface.types import Reporter, Scheme
 
@@ -129,7 +128,7 @@ def train(request: Request, reporter: Reporter) -> Path:
     path = model_paths(out, recipe)["whole"]
     if not request.overwrite:
         refuse_to_replace(path, run_id(recipe, manifest))
-    built = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
+    built = build_start(recipe, manifest, reporter)
     run = open_run(recipe, manifest, out, reporter)
     write_manifest(out / "manifest.json", manifest)
     model, about = train_stage(run, built)
@@ -166,7 +165,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         refuse_other_runs(out, recipe, manifest, run=digest, whole_run=whole)
     built = None
     if not started:  # weights that do not fit are found before anything is written
-        built = build_model(recipe.model, seed=recipe.seed, reporter=reporter)
+        built = build_start(recipe, manifest, reporter)
     run = open_run(recipe, manifest, out, reporter, request.start)
     write_manifest(out / "manifest.json", manifest)
     reporter.say(f"every image with its split, or why it is left out: {out / 'manifest.json'}")

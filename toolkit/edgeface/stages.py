@@ -20,7 +20,7 @@ from edgeface.compress.costs import Budget, CostKind, cost, cost_terms, scaled_t
 from edgeface.compress.graph import channel_graph
 from edgeface.compress.prune import CRITERIA, PruneReport, combined, prune, prune_to_budget
 from edgeface.compress.taylor import taylor_scores
-from edgeface.config import ModelSpec, PruneSpec, Recipe, TrainSpec
+from edgeface.config import PruneSpec, Recipe, TrainSpec
 from edgeface.data.batches import training_batches
 from edgeface.data.faces import Faces
 from edgeface.data.labels import check_classes
@@ -30,12 +30,12 @@ from edgeface.errors import ModelError
 from edgeface.export.layer_files import layer_files
 from edgeface.export.provenance import run_id
 from edgeface.model.distill import Teacher, Teaching
-from edgeface.model.heads import AGE_BINS, head_specs, losses, training_targets
+from edgeface.model.heads import head_specs, losses, training_targets
 from edgeface.model.judging import loss_weights
-from edgeface.model.networks import build_model
-from edgeface.model.saved import SCHEMA_VERSION, SavedModel, as_teacher, read_model, read_teacher
+from edgeface.model.saved import SCHEMA_VERSION, SavedModel, as_teacher, read_teacher
 from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
 from edgeface.records import to_mapping
+from edgeface.stages_start import build_start
 from edgeface.types import EpochRecord, Reporter
 
 LAYER_TIMES_FILE = "layer_times.json"
@@ -160,7 +160,7 @@ def train_stage(run: Run, model: Any = None) -> tuple[Any, SavedModel]:
     """
     recipe = run.recipe
     if model is None:
-        model = build_model(recipe.model, seed=recipe.seed, reporter=run.reporter)
+        model = build_start(recipe, run.manifest, run.reporter)
     task = run.task("fine-tune", "train", run.teachers, recipe.train.distill_ratio)
     history = fine_tune(model, task, recipe.train, run.reporter, after_epoch=run.after_epoch)
     return model, describe(run, history=history)
@@ -180,41 +180,6 @@ def describe(run: Run, *, history: Any = (), pruning_ratio: float = 0.0) -> Save
         history=tuple(history),
         commit=source_commit(),
     )
-
-
-def start_stage(path: Path, manifest: Manifest) -> tuple[Any, SavedModel]:
-    """Read the trained model that a run starts from.
-
-    Raises:
-        ModelError: it was pruned before, or trained on other data or another division, so that its
-            training may have seen this run's test images.
-    """
-    model, about = read_model(path)
-    if about.manifest_sha256 != manifest.sha256:
-        raise ModelError(
-            f"{path}: was trained on {about.data!r} divided otherwise (manifest "
-            f"{about.manifest_sha256[:12]}, found {manifest.sha256[:12]}), so it may have seen "
-            "these test images; give the manifest that it was trained on"
-        )
-    if about.pruning_ratio:
-        raise ModelError(
-            f"{path}: is pruned already, expected an unpruned model, because what is lost is "
-            "measured against it"
-        )
-    return model, about
-
-
-def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:
-    """Say what the network of a trained model is, and how its age is to be read.
-
-    Args:
-        started: of the trained model.
-        asked: of the recipe: which reading of the same bins, the median or the mean, is the
-            recipe's to choose. Nothing else of it counts.
-    """
-    if AGE_BINS.get(started.age_head) == AGE_BINS.get(asked.age_head):
-        return replace(started, age_head=asked.age_head)
-    return started
 
 
 def prune_stage(model: Any, run: Run) -> tuple[Any, PruneReport]:

@@ -133,7 +133,8 @@ class ModelSpec:
         age_activation: of a regression: "linear", or "relu", which says no age below 0.
         branch_units: of a dense layer (ReLU) of each head's own before it; 0 for none.
         dropout_ratio: before the heads.
-        weights: "imagenet" (downloaded by Keras), "none" (random), or the path of a file.
+        weights: "imagenet" (downloaded by Keras), "none" (random), or the path of a file: of the
+            backbone alone, or a trained model (`.keras`) of any side that is as wide or wider.
 
     Source:
         α and sides with published ImageNet weights: tf_keras.applications.MobileNetV2. Grey

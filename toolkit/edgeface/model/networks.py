@@ -5,6 +5,7 @@ In: a `ModelSpec`. Out: a tf_keras functional model whose input is the RGB crop 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import tf_keras as keras
@@ -55,6 +56,12 @@ def set_batch_norm_momentum(model: Any, momentum: float) -> None:
             layer.momentum = momentum
 
 
+def head_layers(heads: Iterable[HeadSpec]) -> frozenset[str]:
+    """Names of the layers that belong to the heads: output, and where there is one its branch."""
+    ends = ("", "_branch", "_dropout")
+    return frozenset(f"{head.name}{end}" for head in heads for end in ends)
+
+
 def freeze_backbone(model: Any, heads: tuple[HeadSpec, ...]) -> None:
     """Let training change only the heads and their branches, until `unfreeze`.
 
@@ -68,7 +75,7 @@ def freeze_backbone(model: Any, heads: tuple[HeadSpec, ...]) -> None:
     Raises:
         ModelError: the model has no layer of a head's name.
     """
-    own = {f"{head.name}{end}" for head in heads for end in ("", "_branch", "_dropout")}
+    own = head_layers(heads)
     names = {_own_name(layer) for layer in model.layers}
     strangers = [head.name for head in heads if head.name not in names]
     if strangers:

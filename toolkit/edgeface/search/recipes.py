@@ -89,13 +89,14 @@ def plain_recipe(recipe: Recipe) -> Recipe:
 def starting_weights(recipe: Recipe, width_ratio: float, weights: Mapping[float, str]) -> str:
     """What the training of one width starts from.
 
-    Weights of another width do not fit. Where the recipe names a file, other widths start from
-    random weights unless `weights` has a file for them too; the tables say what each started from.
+    A trained model of edgeface (`.keras`) serves every width up to its own. Other weights of
+    another width do not fit: where the recipe names a file, other widths start from random weights
+    unless `weights` has a file for them too; the tables say what each started from.
     """
     if width_ratio in weights:
         return weights[width_ratio]
     asked = recipe.model.weights
-    if width_ratio == recipe.model.width_ratio or asked == "none":
+    if width_ratio == recipe.model.width_ratio or asked == "none" or asked.endswith(".keras"):
         return asked
     return "imagenet" if asked == "imagenet" and width_ratio in IMAGENET_WIDTHS else "none"
 

@@ -1,0 +1,105 @@
+"""What a run starts from: random or published weights, or a trained model.
+
+In: a recipe and the data it is to be trained or measured on. Out: a network. A trained model may
+have seen only what this run's division does not hold out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgeface.compress.narrow import give_strongest
+from edgeface.config import ModelSpec, Recipe
+from edgeface.data.manifest import Manifest
+from edgeface.errors import CompressionError, ModelError
+from edgeface.model.heads import AGE_BINS, head_specs
+from edgeface.model.networks import build_model, head_layers
+from edgeface.model.saved import SUFFIX, SavedModel, read_model
+from edgeface.types import Reporter, SilentReporter
+
+
+def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter) -> Any:
+    """Build a recipe's network with the weights that its training starts from.
+
+    Args:
+        recipe: its `model.weights` are as `build_model` takes them, or a trained model (`.keras`)
+            of the same backbone: of any side, as wide or wider, with any heads. Of a wider one, the
+            most important channels are taken; heads it does not have start random.
+        manifest: of the data that the network will be trained on.
+        reporter: is told what the weights are.
+
+    Raises:
+        ModelError: as `build_model`; or the trained model does not fit, is pruned, or may have
+            seen this manifest's test images.
+    """
+    spec = recipe.model
+    if not spec.weights.endswith(SUFFIX):
+        return build_model(spec, seed=recipe.seed, reporter=reporter)
+    path = Path(spec.weights)
+    trained, about = read_model(path)
+    if not manifest.covers(about.manifest_sha256):
+        raise _may_have_seen(path, about, manifest)
+    if about.pruning_ratio:
+        raise ModelError(
+            f"{path}: is pruned, expected an unpruned model to start from, because the channels "
+            "that it lacks cannot be trained back"
+        )
+    if about.spec.backbone != spec.backbone:
+        raise ModelError(
+            f"{path}: is a {about.spec.backbone}, expected a {spec.backbone} as in the recipe"
+        )
+    network = build_model(
+        replace(spec, weights="none"), seed=recipe.seed, reporter=SilentReporter()
+    )
+    strangers = set(head_specs(spec)) - set(head_specs(about.spec))
+    try:
+        give_strongest(trained, network, new_layers=head_layers(strangers))
+    except CompressionError as err:
+        raise ModelError(f"weights {path}: do not fit {_in_words(spec)}: {err}") from err
+    reporter.say(f"{spec.backbone}: starts from {path}, {_in_words(about.spec)}")
+    return network
+
+
+def start_stage(path: Path, manifest: Manifest) -> tuple[Any, SavedModel]:
+    """Read the trained model that a run compresses.
+
+    Raises:
+        ModelError: it was pruned before, or trained on other data or another division, so that its
+            training may have seen this run's test images.
+    """
+    model, about = read_model(path)
+    if about.manifest_sha256 != manifest.sha256:
+        raise _may_have_seen(path, about, manifest)
+    if about.pruning_ratio:
+        raise ModelError(
+            f"{path}: is pruned already, expected an unpruned model, because what is lost is "
+            "measured against it"
+        )
+    return model, about
+
+
+def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    """Say what the network of a trained model is, and how its age is to be read.
+
+    Args:
+        started: of the trained model.
+        asked: of the recipe: which reading of the same bins, the median or the mean, is the
+            recipe's to choose. Nothing else of it counts.
+    """
+    if AGE_BINS.get(started.age_head) == AGE_BINS.get(asked.age_head):
+        return replace(started, age_head=asked.age_head)
+    return started
+
+
+def _may_have_seen(path: Path, about: SavedModel, manifest: Manifest) -> ModelError:
+    return ModelError(
+        f"{path}: was trained on {about.data!r} divided otherwise (manifest "
+        f"{about.manifest_sha256[:12]}, found {manifest.sha256[:12]}), so it may have seen "
+        "these test images; give the manifest that it was trained on"
+    )
+
+
+def _in_words(spec: ModelSpec) -> str:
+    return f"width {spec.width_ratio:g} at {spec.side_px} px"
