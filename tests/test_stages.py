@@ -32,7 +32,7 @@ from edgeface.stages import (
     pruned_in_words,
     tags_of,
 )
-from edgeface.stages_start import build_start, read_as, start_stage
+from edgeface.stages_start import build_start, check_start, magnitude, read_as, start_stage
 from edgeface.types import SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
@@ -188,7 +188,7 @@ def test_a_run_may_start_from_a_trained_model_of_another_size(
         heads=("age", "mood"),
         classes={"mood": ("calm", "glad", "sad")},
     )
-    network = build_start(replace(RECIPE, model=spec), manifest, SilentReporter())
+    network = build_start(replace(RECIPE, model=spec), manifest, SilentReporter(), magnitude)
     plain = build_model(replace(spec, weights="none"), seed=1, reporter=SilentReporter())
     assert [w.shape for w in network.get_weights()] == [w.shape for w in plain.get_weights()]
     kernel = network.get_layer("block_13_expand").get_weights()[0]
@@ -225,4 +225,4 @@ def test_a_start_that_cannot_serve_is_refused(
     path = saved(tmp_path / "m.keras", digest or manifest.sha256, pruning_ratio=ratio)
     recipe = replace(RECIPE, model=replace(SPEC, weights=str(path), **change))
     with pytest.raises(ModelError, match=message):
-        build_start(recipe, manifest, SilentReporter())
+        check_start(recipe, manifest)

@@ -10,10 +10,10 @@ import tf_keras as keras
 
 from edgeface.compress.cut import masked
 from edgeface.compress.graph import channel_graph
-from edgeface.compress.narrow import give_strongest
+from edgeface.compress.importance import magnitude_scores
+from edgeface.compress.narrow import give_most_important
 from edgeface.errors import CompressionError
 
-ALL = frozenset[str]()
 RNG = np.random.default_rng(5)
 PICTURES = RNG.uniform(-1, 1, (3, 12, 12, 3)).astype(np.float32)
 
@@ -30,13 +30,18 @@ def network(first: int, second: int, *, side: int = 12, head: str = "age", units
     return keras.Model(image, layers.Dense(units, name=head)(x))
 
 
+def give(wide: Any, narrow: Any, *, new_layers: frozenset[str] = frozenset()) -> None:
+    scores = magnitude_scores(wide, channel_graph(wide))
+    give_most_important(wide, narrow, scores, new_layers=new_layers)
+
+
 def test_the_strong_channels_are_taken_whole() -> None:
     wide, narrow = network(5, 4), network(2, 3)
     for name, axis, weak in (("first", -1, [0, 2, 4]), ("second", -1, [1])):
         kernel, bias = wide.get_layer(name).get_weights()
         np.moveaxis(kernel, axis, 0)[weak] /= 1000
         wide.get_layer(name).set_weights([kernel, bias + 0.5])
-    give_strongest(wide, narrow, new_layers=ALL)
+    give(wide, narrow)
     graph = channel_graph(wide)
     keep = {"first": np.array([1, 3]), "second": np.array([0, 2, 3])}
     expected = masked(wide, graph, keep)(PICTURES)
@@ -45,7 +50,7 @@ def test_the_strong_channels_are_taken_whole() -> None:
 
 def test_the_side_is_the_narrower_ones_own() -> None:
     wide, narrow = network(5, 4), network(5, 4, side=20)
-    give_strongest(wide, narrow, new_layers=ALL)
+    give(wide, narrow)
     for one, other in zip(wide.get_weights(), narrow.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert narrow.input_shape == (None, 20, 20, 3)
@@ -54,7 +59,7 @@ def test_the_side_is_the_narrower_ones_own() -> None:
 def test_a_head_that_is_new_keeps_what_it_has() -> None:
     wide, narrow = network(5, 4), network(5, 4, head="mood", units=7)
     before = narrow.get_layer("mood").get_weights()
-    give_strongest(wide, narrow, new_layers=frozenset({"mood"}))
+    give(wide, narrow, new_layers=frozenset({"mood"}))
     np.testing.assert_array_equal(narrow.get_layer("mood").get_weights()[0], before[0])
     np.testing.assert_array_equal(
         narrow.get_layer("first").get_weights()[0], wide.get_layer("first").get_weights()[0]
@@ -71,4 +76,4 @@ def test_a_head_that_is_new_keeps_what_it_has() -> None:
 )
 def test_what_does_not_fit_is_refused(narrow: Any, message: str) -> None:
     with pytest.raises(CompressionError, match=message):
-        give_strongest(network(5, 4), narrow, new_layers=ALL)
+        give(network(5, 4), narrow)

@@ -58,7 +58,7 @@ from edgeface.stages import (
     pruned_in_words,
     train_stage,
 )
-from edgeface.stages_start import build_start, read_as, start_stage
+from edgeface.stages_start import check_start, read_as, start_stage
 from edgeface.stages_weights import calibration_of, plan_of, quantize_stage, thin_stage
 from edgeface.types import Reporter, Scheme
 
@@ -128,10 +128,10 @@ def train(request: Request, reporter: Reporter) -> Path:
     path = model_paths(out, recipe)["whole"]
     if not request.overwrite:
         refuse_to_replace(path, run_id(recipe, manifest))
-    built = build_start(recipe, manifest, reporter)
+    check_start(recipe, manifest)
     run = open_run(recipe, manifest, out, reporter)
     write_manifest(out / "manifest.json", manifest)
-    model, about = train_stage(run, built)
+    model, about = train_stage(run)
     write_model(path, model, about)
     return path
 
@@ -163,14 +163,13 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
         digest = run_id(recipe, manifest, request.start)
         whole = started[1].run_id if started else digest
         refuse_other_runs(out, recipe, manifest, run=digest, whole_run=whole)
-    built = None
     if not started:  # weights that do not fit are found before anything is written
-        built = build_start(recipe, manifest, reporter)
+        check_start(recipe, manifest)
     run = open_run(recipe, manifest, out, reporter, request.start)
     write_manifest(out / "manifest.json", manifest)
     reporter.say(f"every image with its split, or why it is left out: {out / 'manifest.json'}")
 
-    model, about = started or train_stage(run, built)
+    model, about = started or train_stage(run)
     if not started:
         write_model(kept["whole"], model, about)
     exports = [_Export("float32", "float32", to_float_tflite(model), profile(model))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from edgeface.bench.layer_times import layer_times, read_layer_times, write_laye
 from edgeface.commit import source_commit
 from edgeface.compress.allocate import ratio_of_round
 from edgeface.compress.costs import Budget, CostKind, cost, cost_terms, scaled_times
-from edgeface.compress.graph import channel_graph
+from edgeface.compress.graph import ChannelGraph, channel_graph
+from edgeface.compress.importance import Scores
 from edgeface.compress.prune import CRITERIA, PruneReport, combined, prune, prune_to_budget
 from edgeface.compress.taylor import taylor_scores
 from edgeface.config import PruneSpec, Recipe, TrainSpec
@@ -36,7 +38,7 @@ from edgeface.model.saved import SCHEMA_VERSION, SavedModel, as_teacher, read_te
 from edgeface.model.training import TrainingTask, fine_tune, recalibrate_batch_norm
 from edgeface.records import to_mapping
 from edgeface.stages_start import build_start
-from edgeface.types import EpochRecord, Reporter
+from edgeface.types import EpochRecord, HeadSpec, Reporter
 
 LAYER_TIMES_FILE = "layer_times.json"
 TAYLOR_BATCHES = 32
@@ -148,19 +150,17 @@ def load_split(
     return load_faces(manifest, split, recipe.model.side_px, cache, reporter)
 
 
-def train_stage(run: Run, model: Any = None) -> tuple[Any, SavedModel]:
+def train_stage(run: Run) -> tuple[Any, SavedModel]:
     """Build and train the recipe's network.
 
     Args:
         run: what to train and on what.
-        model: built before, to find out early that it cannot be; None builds it.
 
     Returns:
         The model with its best validation epoch's weights, and what it is (not yet written).
     """
     recipe = run.recipe
-    if model is None:
-        model = build_start(recipe, run.manifest, run.reporter)
+    model = build_start(recipe, run.manifest, run.reporter, partial(_taylor, run))
     task = run.task("fine-tune", "train", run.teachers, recipe.train.distill_ratio)
     history = fine_tune(model, task, recipe.train, run.reporter, after_epoch=run.after_epoch)
     return model, describe(run, history=history)
@@ -221,7 +221,7 @@ def _cut(model: Any, run: Run, layer_ms: Mapping[str, float] | None) -> tuple[An
     spec = run.recipe.prune
     graph = channel_graph(model)
     scores = (
-        _taylor(model, graph, run)
+        _taylor(run, model, graph, head_specs(run.recipe.model))
         if spec.criterion == "taylor"
         else CRITERIA[spec.criterion](model, graph)
     )
@@ -245,8 +245,8 @@ def _cut(model: Any, run: Run, layer_ms: Mapping[str, float] | None) -> tuple[An
     )
 
 
-def _taylor(model: Any, graph: Any, run: Run) -> Any:
-    recipe, heads = run.recipe, head_specs(run.recipe.model)
+def _taylor(run: Run, model: Any, graph: ChannelGraph, heads: tuple[HeadSpec, ...]) -> Scores:
+    recipe = run.recipe
     spec: TrainSpec = recipe.train
     targets = training_targets(run.train, heads, spec)
     size = min(spec.batch_size, len(run.train))

@@ -6,21 +6,36 @@ have seen only what this run's division does not hold out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeface.compress.narrow import give_strongest
+from edgeface.compress.graph import ChannelGraph, channel_graph
+from edgeface.compress.importance import Scores, magnitude_scores
+from edgeface.compress.narrow import give_most_important
 from edgeface.config import ModelSpec, Recipe
 from edgeface.data.manifest import Manifest
 from edgeface.errors import CompressionError, ModelError
-from edgeface.model.heads import AGE_BINS, head_specs
+from edgeface.model.heads import AGE_BINS, head_specs, head_width
 from edgeface.model.networks import build_model, head_layers
 from edgeface.model.saved import SUFFIX, SavedModel, read_model
-from edgeface.types import Reporter, SilentReporter
+from edgeface.types import HeadSpec, Reporter, SilentReporter
+
+Scoring = Callable[[Any, ChannelGraph, tuple[HeadSpec, ...]], Scores]
+"""Scores the channels of a trained network by the faces of a run, for heads that both have."""
 
 
-def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter) -> Any:
+def check_start(recipe: Recipe, manifest: Manifest) -> None:
+    """Find out whether `build_start` will do, before anything is loaded or written.
+
+    Raises:
+        ModelError: as `build_start`.
+    """
+    build_start(recipe, manifest, SilentReporter(), magnitude)
+
+
+def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter, scoring: Scoring) -> Any:
     """Build a recipe's network with the weights that its training starts from.
 
     Args:
@@ -29,6 +44,7 @@ def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter) -> Any:
             most important channels are taken; heads it does not have start random.
         manifest: of the data that the network will be trained on.
         reporter: is told what the weights are.
+        scoring: says which channels of a wider one are important.
 
     Raises:
         ModelError: as `build_model`; or the trained model does not fit, is pruned, or may have
@@ -50,16 +66,23 @@ def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter) -> Any:
         raise ModelError(
             f"{path}: is a {about.spec.backbone}, expected a {spec.backbone} as in the recipe"
         )
-    network = build_model(
-        replace(spec, weights="none"), seed=recipe.seed, reporter=SilentReporter()
-    )
-    strangers = set(head_specs(spec)) - set(head_specs(about.spec))
+    network = _unweighted(spec, recipe.seed)
+    heads = head_specs(spec)
+    kept = tuple(head for head in heads if _has(trained, head))
+    scores = _scores(trained, about.spec, recipe, kept, scoring)
     try:
-        give_strongest(trained, network, new_layers=head_layers(strangers))
+        strangers = head_layers(set(heads) - set(kept))
+        give_most_important(trained, network, scores, new_layers=strangers)
     except CompressionError as err:
         raise ModelError(f"weights {path}: do not fit {_in_words(spec)}: {err}") from err
     reporter.say(f"{spec.backbone}: starts from {path}, {_in_words(about.spec)}")
     return network
+
+
+def magnitude(model: Any, graph: ChannelGraph, heads: tuple[HeadSpec, ...]) -> Scores:
+    """Score channels without faces, see `magnitude_scores`; a `Scoring`."""
+    del heads
+    return magnitude_scores(model, graph)
 
 
 def start_stage(path: Path, manifest: Manifest) -> tuple[Any, SavedModel]:
@@ -91,6 +114,26 @@ def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:
     if AGE_BINS.get(started.age_head) == AGE_BINS.get(asked.age_head):
         return replace(started, age_head=asked.age_head)
     return started
+
+
+def _scores(
+    trained: Any, started: ModelSpec, recipe: Recipe, kept: tuple[HeadSpec, ...], scoring: Scoring
+) -> Scores:
+    spec = recipe.model
+    if spec.width_ratio >= started.width_ratio or not kept:  # all stay, or no head can tell
+        return magnitude_scores(trained, channel_graph(trained))
+    wide = _unweighted(replace(started, side_px=spec.side_px), recipe.seed)
+    wide.set_weights(trained.get_weights())
+    return scoring(wide, channel_graph(wide), kept)
+
+
+def _has(trained: Any, head: HeadSpec) -> bool:
+    shape = trained.output_shape.get(head.name)
+    return shape is not None and shape[-1] == head_width(head)
+
+
+def _unweighted(spec: ModelSpec, seed: int) -> Any:
+    return build_model(replace(spec, weights="none"), seed=seed, reporter=SilentReporter())
 
 
 def _may_have_seen(path: Path, about: SavedModel, manifest: Manifest) -> ModelError:

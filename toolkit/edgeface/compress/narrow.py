@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 from edgeface.compress.allocate import most_important
 from edgeface.compress.cut import cut
 from edgeface.compress.graph import channel_graph
-from edgeface.compress.importance import magnitude_scores
+from edgeface.compress.importance import Scores
 from edgeface.errors import CompressionError
 
 
-def give_strongest(trained: Any, narrower: Any, *, new_layers: frozenset[str]) -> None:
-    """Copy the channels that carry most from one network to another of the same layers.
+def give_most_important(
+    trained: Any, narrower: Any, scores: Scores, *, new_layers: frozenset[str]
+) -> None:
+    """Copy the most important channels of one network to another of the same layers.
 
     Args:
         trained: tf_keras, not changed; of any side.
         narrower: tf_keras with layers of the same names, none with more channels; gets the weights.
-        new_layers: names of its layers that keep the weights they have, if `trained` lacks them or
-            has them of another size.
+        scores: of `channel_graph(trained)`.
+        new_layers: names of layers that keep the weights they have in `narrower`, if `trained`
+            lacks them or has them of another size.
 
     Raises:
         CompressionError: a layer is missing in `trained`, or smaller there.
-
-    Source:
-        Width multipliers thin every layer alike (Howard et al. 2017, arXiv 1704.04861, section
-        3.3); which channels stay is chosen by `magnitude_scores`, which needs no faces.
     """
     graph = channel_graph(trained)
     wanted = {group.name: group.channels for group in channel_graph(narrower).groups}
@@ -44,7 +43,7 @@ def give_strongest(trained: Any, narrower: Any, *, new_layers: frozenset[str]) -
                 f"{group.name}: has {group.channels} channels in the trained network, expected "
                 f"{wanted[group.name]} or more; start from a wider one"
             )
-    keep = most_important(groups, magnitude_scores(trained, graph), wanted)
+    keep = most_important(groups, scores, wanted)
     given = _by_layer(cut(trained, graph, keep))
     for name, own in _by_layer(narrower).items():
         shapes = [weight.shape for weight in own]
