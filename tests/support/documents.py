@@ -63,8 +63,11 @@ def prose(page: Path) -> str:
 def commands(text: str) -> list[list[str]]:
     """Words of each simple command of a shell block, without redirections.
 
-    `for` loops are taken apart into the commands in them; variables stand as they are written.
+    `for` loops are taken apart into the commands in them, with the first value of the loop; other
+    variables stand as they are written.
     """
+    for name, first in re.findall(r"\bfor (\w+) in ([^\s;]+)", text):
+        text = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", first, text)
     found: list[list[str]] = []
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
