@@ -189,12 +189,12 @@ def test_shell_blocks_are_found_where_they_are() -> None:
 def test_a_shell_block_is_taken_apart_as_the_shell_does(tmp_path: Path) -> None:
     text = """for r in a b; do
   edgeface report --out $r \\
-    --check > log
+    --check ${r}1 $root > log
 done  # all
 make x && cd y"""
     assert commands(text) == [
         ["for", "r", "in", "a", "b"],
-        ["edgeface", "report", "--out", "$r", "--check"],
+        ["edgeface", "report", "--out", "a", "--check", "a1", "$root"],
         ["make", "x"],
         ["cd", "y"],
     ]
