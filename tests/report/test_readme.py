@@ -22,6 +22,7 @@ LABELS = {
     "mobilenetv2-a100-128px-int8": "MobileNetV2 α=1.0 int8",
     "mobilenetv2-a100-128px-bytes34-int8": "cut to a third of its bytes, int8",
     "mobilenetv2-a100-128px-latency45-int8": "cut to 45 % of its layers' time, int8",
+    "mobilenetv2-a35-96px-int8": "MobileNetV2 α=0.35 at 96 px, int8: the fastest of twelve sizes",
     "mobilenetv1-a100-160px-bytes77-int8": "MobileNetV1 pretrained on faces, 160 px, cut, int8",
 }
 
