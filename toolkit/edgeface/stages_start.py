@@ -18,7 +18,7 @@ from edgeface.config import ModelSpec, Recipe
 from edgeface.data.manifest import Manifest
 from edgeface.errors import CompressionError, ModelError
 from edgeface.model.heads import AGE_BINS, head_specs, head_width
-from edgeface.model.networks import build_model, head_layers
+from edgeface.model.networks import build_model, build_unweighted, head_layers
 from edgeface.model.saved import SUFFIX, SavedModel, read_model
 from edgeface.types import HeadSpec, Reporter, SilentReporter
 
@@ -66,7 +66,7 @@ def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter, scoring:
         raise ModelError(
             f"{path}: is a {about.spec.backbone}, expected a {spec.backbone} as in the recipe"
         )
-    network = _unweighted(spec, recipe.seed)
+    network = build_unweighted(spec, seed=recipe.seed)
     heads = head_specs(spec)
     kept = tuple(head for head in heads if _has(trained, head))
     scores = _scores(trained, about.spec, recipe, kept, scoring)
@@ -122,7 +122,7 @@ def _scores(
     spec = recipe.model
     if spec.width_ratio >= started.width_ratio or not kept:  # all stay, or no head can tell
         return magnitude_scores(trained, channel_graph(trained))
-    wide = _unweighted(replace(started, side_px=spec.side_px), recipe.seed)
+    wide = build_unweighted(replace(started, side_px=spec.side_px), seed=recipe.seed)
     wide.set_weights(trained.get_weights())
     return scoring(wide, channel_graph(wide), kept)
 
@@ -130,10 +130,6 @@ def _scores(
 def _has(trained: Any, head: HeadSpec) -> bool:
     shape = trained.output_shape.get(head.name)
     return shape is not None and shape[-1] == head_width(head)
-
-
-def _unweighted(spec: ModelSpec, seed: int) -> Any:
-    return build_model(replace(spec, weights="none"), seed=seed, reporter=SilentReporter())
 
 
 def _may_have_seen(path: Path, about: SavedModel, manifest: Manifest) -> ModelError:

@@ -6,6 +6,7 @@ In: a `ModelSpec`. Out: a tf_keras functional model whose input is the RGB crop 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import tf_keras as keras
@@ -15,7 +16,7 @@ from edgeface.errors import ModelError
 from edgeface.model.backbones.picture import GREY, scaled_picture
 from edgeface.model.backbones.registry import BACKBONES
 from edgeface.model.heads import head_specs, head_width
-from edgeface.types import HeadSpec, Reporter
+from edgeface.types import HeadSpec, Reporter, SilentReporter
 
 
 def build_model(spec: ModelSpec, *, seed: int, reporter: Reporter) -> Any:
@@ -47,6 +48,21 @@ def build_model(spec: ModelSpec, *, seed: int, reporter: Reporter) -> Any:
     _say_weights(spec, reporter)
     outputs = {head.name: _head(head, spec, features, seed) for head in head_specs(spec)}
     return keras.Model(image, outputs, name=spec.backbone)
+
+
+def build_unweighted(spec: ModelSpec, *, seed: int) -> Any:
+    """Build a network whatever weights its spec names, with random ones, and without a word.
+
+    It has the shapes of the trained one: to be weighed and timed, or to be given weights.
+
+    Args:
+        spec: which network.
+        seed: of the random weights.
+
+    Raises:
+        ModelError: the side is too small for the backbone.
+    """
+    return build_model(replace(spec, weights="none"), seed=seed, reporter=SilentReporter())
 
 
 def set_batch_norm_momentum(model: Any, momentum: float) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from edgeface.bench.quality import measure_quality
 from edgeface.compress.allocate import ratio_of_round
 from edgeface.compress.prune import prune
-from edgeface.config import ModelSpec, Recipe
+from edgeface.config import Recipe
 from edgeface.errors import ExportError
 from edgeface.export.artifact import make_artifact, with_quality, write_artifact
 from edgeface.export.convert import to_float_tflite
@@ -26,7 +26,7 @@ from edgeface.export.download_size import gzip_bytes
 from edgeface.export.plan import QuantizePlan
 from edgeface.export.provenance import licence_of, trained_on
 from edgeface.export.quantize import quantize
-from edgeface.model.networks import build_model
+from edgeface.model.networks import build_unweighted
 from edgeface.model.profile import ModelProfile, profile
 from edgeface.pipeline import golden_images
 from edgeface.records import write_bytes
@@ -175,8 +175,7 @@ def searched_id(run: str) -> str:
 
 def _untrained(recipe: Recipe) -> Any:
     """The candidate's network with random weights: cut by them, its layers have the same sizes."""
-    spec: ModelSpec = replace(recipe.model, weights="none")
-    model = build_model(spec, seed=recipe.seed, reporter=SilentReporter())
+    model = build_unweighted(recipe.model, seed=recipe.seed)
     if recipe.prune.pruning_ratio:
         ratio = ratio_of_round(recipe.prune.pruning_ratio, recipe.prune.rounds)
         for _ in range(recipe.prune.rounds):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgeface.config import PruneSpec, Recipe
 from edgeface.errors import ConfigError
+from edgeface.model.saved import SUFFIX
 from edgeface.search.space import Candidate
 from edgeface.training_specs import AGE, GENDER
 
@@ -96,7 +97,7 @@ def starting_weights(recipe: Recipe, width_ratio: float, weights: Mapping[float,
     if width_ratio in weights:
         return weights[width_ratio]
     asked = recipe.model.weights
-    if width_ratio == recipe.model.width_ratio or asked == "none" or asked.endswith(".keras"):
+    if width_ratio == recipe.model.width_ratio or asked == "none" or asked.endswith(SUFFIX):
         return asked
     return "imagenet" if asked == "imagenet" and width_ratio in IMAGENET_WIDTHS else "none"
 

@@ -19,7 +19,7 @@ from edgeface.config import Recipe
 from edgeface.data.manifest import Manifest
 from edgeface.errors import ModelError
 from edgeface.export.provenance import run_id
-from edgeface.model.networks import build_model
+from edgeface.model.networks import build_unweighted
 from edgeface.model.saved import as_teacher
 from edgeface.model.training import fine_tune
 from edgeface.records import RecordError, from_mapping
@@ -29,7 +29,7 @@ from edgeface.search.run import ReportEpoch
 from edgeface.search.space import Candidate
 from edgeface.stages import Run, open_run, prune_stage, train_stage
 from edgeface.training_specs import AGE
-from edgeface.types import EpochRecord, Reporter, SilentReporter
+from edgeface.types import EpochRecord, Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +217,7 @@ def _further(model: Any, run: Run, *, best_before: float) -> Any:
     spec = replace(recipe.prune.fine_tune, epochs=further_epochs(recipe))
     # a new one, as a pruned one is: the checkpoints of a model hold the optimizer it was compiled
     # with, and this one has that of its first training
-    student = build_model(
-        replace(recipe.model, weights="none"), seed=recipe.seed, reporter=SilentReporter()
-    )
+    student = build_unweighted(recipe.model, seed=recipe.seed)
     student.set_weights(model.get_weights())
     teachers = (*run.teachers, as_teacher(model, recipe.model, "the plain model"))
     task = run.task("fine-tune further", "further", teachers, spec.distill_ratio)
