@@ -119,6 +119,16 @@ def test_compare_says_slower_and_fails_when_asked_to(
     assert edgeface("bench", "compare", "a2.json", "b.json", "--fail-on", "p51")[0] == 2
 
 
+def test_against_may_be_repeated_but_not_with_one_model(edgeface: Run, tmp_path: Path) -> None:
+    write_dense_artifact(tmp_path, "int8")
+    twice = ("--against", "dense.tflite") * 2
+    status, _, err = edgeface("bench", "dense.tflite", *twice, "--json", "a.json", *QUICK)
+    assert status == 1
+    assert err.strip().splitlines()[-1] == (
+        "edgeface: a baseline is given twice: dense, dense; give each once"
+    )
+
+
 def test_devices_that_are_not_ready_say_what_to_do(edgeface: Run, tmp_path: Path) -> None:
     (tmp_path / "devices.toml").write_text(
         '[rpi]\nkind = "ssh"\nhost = ""\n[phone]\nkind = "adb"\n'

@@ -125,6 +125,22 @@ def test_a_written_file_comes_back(
     assert from_mapping(type(record), json.loads(path.read_text("utf-8"))) == record
 
 
+def test_numbers_of_one_list_stand_on_one_line_and_texts_are_left_alone(tmp_path: Path) -> None:
+    tensor = TensorSpec(
+        name="[\n 1,\n 2\n]", shape=(1, -2, 3), dtype="int8", scale=1e-05, zero_point=None
+    )
+    write_json(tmp_path / "tensor.json", tensor)
+    assert (tmp_path / "tensor.json").read_text("utf-8").splitlines() == [
+        "{",
+        r' "name": "[\n 1,\n 2\n]",',
+        ' "shape": [1, -2, 3],',
+        ' "dtype": "int8",',
+        ' "scale": 1e-05,',
+        ' "zero_point": null',
+        "}",
+    ]
+
+
 def test_every_kind_of_field_is_read() -> None:
     mapping = {
         "name": "hay",

@@ -259,6 +259,18 @@ def test_each_model_gets_a_paired_verdict_against_the_baseline(make_artifact: Ma
     assert [task.overall.verdict for task in found.tasks] == ["undecided"] * 2, "20 are too few"
 
 
+def test_further_references_judge_too_and_each_pair_once(make_artifact: MakeArtifact) -> None:
+    artifacts = [make_artifact(name) for name in ("small", "large", "teacher")]
+    plan = BenchPlan(protocol=PROTOCOL, baseline="large", references=("teacher",))
+    result = run(World(), artifacts, plan=plan)
+    assert result.baseline == "large"
+    assert [(each.candidate, each.reference) for each in result.comparisons] == [
+        ("small", "large"),
+        ("teacher", "large"),
+        ("small", "teacher"),
+    ]
+
+
 def test_there_is_no_verdict_against_random_weights(make_artifact: MakeArtifact) -> None:
     artifacts = [make_artifact("small"), make_artifact("raw", trained=False)]
     for baseline in (None, "raw"):
@@ -282,6 +294,14 @@ def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) ->
         (
             {"plan": BenchPlan(protocol=PROTOCOL, baseline="vgg")},
             "baseline 'vgg' is not measured, expected one of small, raw",
+        ),
+        (
+            {"plan": BenchPlan(protocol=PROTOCOL, baseline="small", references=("vgg",))},
+            "baseline 'vgg' is not measured, expected one of small, raw",
+        ),
+        (
+            {"plan": BenchPlan(protocol=PROTOCOL, baseline="small", references=("small",))},
+            "a baseline is given twice: small, small; give each once",
         ),
         ({"known_quality": {"other": known()}}, "known quality of 'other' cannot be used: expec"),
         ({"known_quality": {"raw": known()}}, "known quality of 'raw' .*: its weights are random"),

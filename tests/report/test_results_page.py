@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from edgeface.report.results_page import (
     write_page,
 )
 from edgeface.report.systems_table import read_system_rows, systems_folder
-from edgeface.types import Metric, Quality
+from edgeface.types import Advance, Metric, Quality, SilentReporter
 from support import report_results as reports
 from support.records import PI
 
@@ -114,6 +115,25 @@ def page(*results: BenchResult) -> str:
         for number, each in enumerate(results)
     ]
     return results_page(files, Path("b/RESULTS.md"))
+
+
+def test_who_waits_for_the_page_sees_which_run_is_written() -> None:
+    class Listener(SilentReporter):
+        heard: tuple[tuple[int, str], ...] = ()
+
+        def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
+            def advance(steps: int, note: str = "") -> None:
+                self.heard += ((steps, note),)
+
+            assert total == 2
+            return nullcontext(advance)
+
+    listener = Listener()
+    files = [
+        ResultFile(path=Path(f"2025_local_{name}.json"), result=result()) for name in ("a", "b")
+    ]
+    results_page(files, Path("RESULTS.md"), (), listener)
+    assert listener.heard == ((1, "a"), (1, "b"))
 
 
 def row(text: str, start: str) -> list[str]:

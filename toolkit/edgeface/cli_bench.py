@@ -65,7 +65,11 @@ def bench(
     ] = "local",
     devices_file: DevicesOption = None,
     against: Annotated[
-        Path | None, typer.Option(help="Baseline artifact. Default: the VGG16 given.")
+        list[Path] | None,
+        typer.Option(
+            help="Baseline artifact. Default: the VGG16 given. Repeat it for verdicts on quality "
+            "against further ones; speed-up is against the first."
+        ),
     ] = None,
     json_file: Annotated[
         Path | None,
@@ -115,11 +119,11 @@ def bench(
         raise ConfigError("--corruptions", [f"is measured on this host only, not on {device}"])
     if json_file:
         refuse_existing(json_file)
-    paths = _model_paths([*(models or [Path("exported")]), *([against] if against else [])])
+    paths = _model_paths([*(models or [Path("exported")]), *(against or [])])
     artifacts = [load_artifact(path) for path in paths]
     plan = _plan(
         protocol=protocol,
-        baseline=against.stem if against else _vgg16(artifacts),
+        against=[path.stem for path in against or ()] or _vgg16(artifacts),
         sweep=sweep,
         soak=soak,
         frames=frames or [],
@@ -279,7 +283,7 @@ def _protocol(threads: int, repeats: int, min_duration_s: float, cores: str) -> 
 def _plan(
     *,
     protocol: BenchProtocol,
-    baseline: str | None,
+    against: Sequence[str],
     sweep: bool,
     soak: float,
     frames: Sequence[Path],
@@ -299,7 +303,8 @@ def _plan(
         )
     return BenchPlan(
         protocol=protocol,
-        baseline=baseline,
+        baseline=against[0] if against else None,
+        references=tuple(against[1:]),
         sweep_threads=SWEEP_THREADS if sweep else (),
         soak_minutes=soak,
         frames=FrameRules(pictures=tuple(frames)) if frames else None,
@@ -367,8 +372,8 @@ def _model_paths(given: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _vgg16(artifacts: Sequence[Artifact]) -> str | None:
-    """Name the baseline: the one VGG16 in float32, else the one with float16 weights."""
+def _vgg16(artifacts: Sequence[Artifact]) -> Sequence[str]:
+    """Name the baseline if there is one: a VGG16 in float32, else one with float16 weights."""
     for scheme in ("float32", "float16"):
         names = [
             each.sidecar.name
@@ -376,5 +381,5 @@ def _vgg16(artifacts: Sequence[Artifact]) -> str | None:
             if (each.sidecar.backbone, each.sidecar.scheme) == ("vgg16", scheme)
         ]
         if names:
-            return names[0] if len(names) == 1 else None
-    return None
+            return names if len(names) == 1 else []
+    return []

@@ -91,7 +91,7 @@ def report(
         raise ConfigError("--sensitivity", ["is for --html: give both"])
     files = read_results(results)
     systems = read_system_rows(systems_folder(results), [each.result for each in files])
-    texts = report_files(files, out, systems)
+    texts = report_files(files, out, systems, reporter)
     stale = stale_picture(out, texts)
     for path, text in texts.items():
         if check:

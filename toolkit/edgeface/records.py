@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import types
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,8 @@ from edgeface.errors import EdgefaceError
 
 T = TypeVar("T")
 _UNION_KINDS = (Union, getattr(types, "UnionType", Union))
+# a list of numbers alone, as `json.dumps` breaks it over lines; inside a text a line break is "\n"
+_NUMBERS = re.compile(r"\[\n *(-?\d[^\[\]{}\"]*?)\n *\]")
 
 
 class RecordError(EdgefaceError):
@@ -90,6 +93,8 @@ def to_mapping(record: Any) -> Dict[str, Any]:
 def write_json(path: Path, record: Any) -> None:
     """Write a dataclass as JSON, to a temporary name first, then renamed.
 
+    A list of numbers stands on one line: a benchmark's samples are 100,000 and more.
+
     Args:
         path: where to.
         record: a dataclass without NaN or infinity.
@@ -98,6 +103,7 @@ def write_json(path: Path, record: Any) -> None:
         OSError: the folder cannot be written.
     """
     text = json.dumps(to_mapping(record), indent=1, ensure_ascii=False) + "\n"
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     # a byte of a file name that is not UTF-8 is "\udcff" to Python; JSON's escape reads the same
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 

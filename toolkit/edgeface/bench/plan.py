@@ -18,6 +18,7 @@ class BenchPlan:
     Attributes:
         protocol: the rules.
         baseline: name of the artifact that the others are compared with.
+        references: names of further ones whose quality the others' is paired with.
         timed: False on an emulated device: its times are never shown as a device's, so none are
             taken, and no memory, which would be the emulator's.
         sweep_threads: thread counts that are also timed; empty for none.
@@ -28,6 +29,7 @@ class BenchPlan:
 
     protocol: BenchProtocol
     baseline: str | None = None
+    references: tuple[str, ...] = ()
     timed: bool = True
     sweep_threads: tuple[int, ...] = ()
     soak_minutes: float = 0.0

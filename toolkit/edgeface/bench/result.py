@@ -125,8 +125,9 @@ class BenchResult:
         warnings: what makes the figures doubtful, in words.
         samples: of the device's state while each process ran; empty where nothing was looked at.
         invalid_reasons: why the figures do not count, in words; empty where they do.
-        comparisons: paired verdict of each trained model against the baseline on the same faces;
-            empty where the baseline is untrained or no quality was measured.
+        comparisons: paired verdict of each trained model against the baseline, and against further
+            ones that were asked for, on the same faces; empty where these are untrained or no
+            quality was measured.
     """
 
     schema_version: int

@@ -115,7 +115,7 @@ def bench(
         ModelError: a model that gives NaN.
     """
     known = dict(known_quality or {})
-    _check_request(artifacts, held_out, known, plan.baseline)
+    _check_request(artifacts, held_out, known, _references(plan))
     started_utc = datetime.now(UTC).isoformat(timespec="microseconds")
     paths = {artifact.sidecar.name: artifact.path for artifact in artifacts}
     before = probes.describe()
@@ -154,32 +154,44 @@ def bench(
         ),
         samples=times.looks,
         invalid_reasons=judged.invalid_reasons,
-        comparisons=_comparisons(measured, plan.baseline, held_out, reporter),
+        comparisons=_comparisons(measured, _references(plan), held_out, reporter),
     )
 
 
 def _comparisons(
     measured: Mapping[str, _Measured],
-    baseline: str | None,
+    references: Sequence[str],
     held_out: HeldOut | None,
     reporter: Reporter,
 ) -> tuple[Comparison, ...]:
-    """Give each model's verdict against the baseline, where both were run on the same faces."""
+    """Give each model's verdict against each reference, where both were run on the same faces.
+
+    A reference is judged by those before it, and not the other way round too.
+    """
     said = {name: each.said for name, each in measured.items() if each.said is not None}
-    if held_out is None or baseline is None or baseline not in said:
+    if held_out is None:
         return ()
-    reference, labels = said.pop(baseline)
-    # a face that the manifest does not group is a photograph of its own
-    groups = [held_out.groups.get(id, id) for id in labels.ids] if held_out.groups else None
-    return compare_each(
-        [predictions for predictions, _ in said.values()],
-        reference,
-        labels,
-        margins=INT8_MARGINS,
-        reporter=reporter,
-        groups=groups,
-        race_names=held_out.race_names,
-    )
+    found: list[Comparison] = []
+    for name in references:
+        if name not in said:
+            continue
+        reference, labels = said.pop(name)
+        # a face that the manifest does not group is a photograph of its own
+        groups = [held_out.groups.get(id, id) for id in labels.ids] if held_out.groups else None
+        found += compare_each(
+            [predictions for predictions, _ in said.values()],
+            reference,
+            labels,
+            margins=INT8_MARGINS,
+            reporter=reporter,
+            groups=groups,
+            race_names=held_out.race_names,
+        )
+    return tuple(found)
+
+
+def _references(plan: BenchPlan) -> tuple[str, ...]:
+    return plan.references if plan.baseline is None else (plan.baseline, *plan.references)
 
 
 def _runtime_of(device: DeviceInfo) -> RuntimeVersion:
@@ -192,15 +204,12 @@ def _check_request(
     artifacts: Sequence[Artifact],
     held_out: HeldOut | None,
     known: Mapping[str, Quality],
-    baseline: str | None,
+    references: Sequence[str],
 ) -> None:
     """Refuse now what would only fail after minutes of measuring."""
     names = [artifact.sidecar.name for artifact in artifacts]
     listed = ", ".join(names)
-    if len(set(names)) < len(names):
-        raise BenchmarkError(f"two artifacts have one name: {listed}; give each once")
-    if baseline is not None and baseline not in names:
-        raise BenchmarkError(f"baseline {baseline!r} is not measured, expected one of {listed}")
+    _check_names(names, references)
     untrained = {each.sidecar.name for each in artifacts if not each.sidecar.provenance.trained}
     for name in known:
         if name not in names or name in untrained:
@@ -229,6 +238,17 @@ class _Measured:
     delegation: Delegation | None = None
     parity: Parity | None = None
     said: tuple[Predictions, Faces] | None = None
+
+
+def _check_names(names: Sequence[str], references: Sequence[str]) -> None:
+    listed = ", ".join(names)
+    if len(set(names)) < len(names):
+        raise BenchmarkError(f"two artifacts have one name: {listed}; give each once")
+    for name in references:
+        if name not in names:
+            raise BenchmarkError(f"baseline {name!r} is not measured, expected one of {listed}")
+    if len(set(references)) < len(references):
+        raise BenchmarkError(f"a baseline is given twice: {', '.join(references)}; give each once")
 
 
 def _entry(artifact: Artifact, times: Times, measured: _Measured) -> BenchEntry:

@@ -30,9 +30,11 @@ from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
 from edgeface.report.text import significant as significant
 from edgeface.report.verdict_tables import verdict_markdown
 from edgeface.runtime.device_facts import DeviceInfo
+from edgeface.types import Reporter, SilentReporter
 
 _MB = 1_000_000  # Source: docs/design.md, Words: 1 MB = 10^6 bytes
 _NOT_READABLE = "not readable"
+_SILENT = SilentReporter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +70,32 @@ def read_results(folder: Path) -> tuple[ResultFile, ...]:
     )
 
 
-def results_page(files: Sequence[ResultFile], page: Path, systems: Sequence[SystemRow] = ()) -> str:
+def results_page(
+    files: Sequence[ResultFile],
+    page: Path,
+    systems: Sequence[SystemRow] = (),
+    reporter: Reporter = _SILENT,
+) -> str:
     """Write the page as Markdown, ending in a newline.
 
     Args:
         files: in the order to show them.
         page: where it will stand, for the links to the files.
         systems: published systems with what was measured here; none for no such section.
+        reporter: hears of each run; a model takes up to half a second, for its intervals.
     """
+    with reporter.track("writing", len(files)) as advance:
+        sections = []
+        for each in files:
+            sections.append(_section(each, page))
+            advance(1, each.name)
     parts = [
         "# Results",
         "Made from the result files by `edgeface report`; do not edit. The newest run comes first. "
         f"{_targets(files)} What was not measured reads “{NOT_MEASURED}”.",
         *_front(files, page),
         *([f"## {TITLE}", systems_markdown(systems)] if systems else []),
-        *(_section(each, page) for each in files),
+        *sections,
     ]
     if not files:
         parts.append(f"Nothing is measured yet: all is {NOT_MEASURED}.")
@@ -90,7 +103,10 @@ def results_page(files: Sequence[ResultFile], page: Path, systems: Sequence[Syst
 
 
 def report_files(
-    files: Sequence[ResultFile], page: Path, systems: Sequence[SystemRow] = ()
+    files: Sequence[ResultFile],
+    page: Path,
+    systems: Sequence[SystemRow] = (),
+    reporter: Reporter = _SILENT,
 ) -> dict[Path, str]:
     """Make the page, and its picture where a result gives a front.
 
@@ -98,6 +114,7 @@ def report_files(
         files: in the order to show them.
         page: where it will stand.
         systems: published systems with what was measured here.
+        reporter: as `results_page`'s.
 
     Returns:
         What each file holds, by path; the page comes first.
@@ -105,7 +122,7 @@ def report_files(
     Raises:
         BenchmarkError: there is a picture to draw, and matplotlib is not installed.
     """
-    texts = {page: results_page(files, page, systems)}
+    texts = {page: results_page(files, page, systems, reporter)}
     front = newest_front(file.result for file in files)
     if front is None:
         return texts
@@ -205,7 +222,7 @@ def _section(file: ResultFile, page: Path) -> str:
 def _verdicts(result: BenchResult) -> list[str]:
     if not result.comparisons:
         return []
-    heading = "Verdicts against the baseline, paired on the same images:"
+    heading = "Verdicts, paired on the same images:"
     return [heading, verdict_markdown(result.comparisons).strip()]
 
 
