@@ -18,6 +18,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 LABELS = {
     "vgg16-a100-128px-float16": "VGG16 as published, float16 weights: the baseline",
     "vgg16-a100-128px-int8": "VGG16 as published, int8",
+    "vgg16-a100-128px-float32": "VGG16 with our recipe, float32",
     "mobilenetv2-a100-128px-float32": "MobileNetV2 α=1.0 float32",
     "mobilenetv2-a100-128px-int8": "MobileNetV2 α=1.0 int8",
     "mobilenetv2-a100-128px-bytes34-int8": "cut to a third of its bytes, int8",
