@@ -131,7 +131,7 @@ def test_the_order_of_a_benchmark(make_artifact: MakeArtifact) -> None:
 def test_random_weights_get_no_quality(make_artifact: MakeArtifact) -> None:
     world = World()
     artifacts = [make_artifact("small"), make_artifact("vgg", trained=False, side_px=64)]
-    result = run(world, artifacts, plan=BenchPlan(protocol=PROTOCOL, baseline="vgg"))
+    result = run(world, artifacts, plan=BenchPlan(protocol=PROTOCOL, references=("vgg",)))
     small, vgg = result.entries
     assert small.quality is not None
     assert vgg.quality is None
@@ -164,7 +164,7 @@ def test_known_quality_needs_no_faces(make_artifact: MakeArtifact) -> None:
 
 def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_path: Path) -> None:
     artifact = make_artifact("small")
-    result = run(World(), [artifact], plan=BenchPlan(protocol=PROTOCOL, baseline="small"))
+    result = run(World(), [artifact], plan=BenchPlan(protocol=PROTOCOL, references=("small",)))
     entry = result.entries[0]
     assert entry.artifact_sha256 == artifact.sidecar.sha256
     assert entry.size_bytes == len(artifact.content)
@@ -181,7 +181,7 @@ def test_the_record_names_what_was_measured(make_artifact: MakeArtifact, tmp_pat
 def test_quality_and_slices_come_from_one_run_of_the_model(make_artifact: MakeArtifact) -> None:
     # the one face is male and newborn; the stand-in says male and 3 years
     entry = run(
-        World(), [make_artifact("small")], plan=BenchPlan(protocol=PROTOCOL, baseline="small")
+        World(), [make_artifact("small")], plan=BenchPlan(protocol=PROTOCOL, references=("small",))
     ).entries[0]
     assert entry.quality is not None
     found = {metric.name: metric.value for metric in entry.quality.metrics}
@@ -248,7 +248,7 @@ def test_each_model_gets_a_paired_verdict_against_the_baseline(make_artifact: Ma
     artifacts = [make_artifact("small"), make_artifact("large", side_px=64)]
     probes = replace(world.probes(), predict=says)
     copies = {str(age): f"photograph {age // 2}" for age in range(20, 60)}
-    plan = BenchPlan(protocol=PROTOCOL, baseline="large")
+    plan = BenchPlan(protocol=PROTOCOL, references=("large",))
     for groups, count in (({}, 40), (copies, 20)):
         held_out = world.held_out(load=forty, groups=groups)
         (found,) = run(world, artifacts, plan=plan, held_out=held_out, probes=probes).comparisons
@@ -261,7 +261,7 @@ def test_each_model_gets_a_paired_verdict_against_the_baseline(make_artifact: Ma
 
 def test_further_references_judge_too_and_each_pair_once(make_artifact: MakeArtifact) -> None:
     artifacts = [make_artifact(name) for name in ("small", "large", "teacher")]
-    plan = BenchPlan(protocol=PROTOCOL, baseline="large", references=("teacher",))
+    plan = BenchPlan(protocol=PROTOCOL, references=("large", "teacher"))
     result = run(World(), artifacts, plan=plan)
     assert result.baseline == "large"
     assert [(each.candidate, each.reference) for each in result.comparisons] == [
@@ -273,8 +273,8 @@ def test_further_references_judge_too_and_each_pair_once(make_artifact: MakeArti
 
 def test_there_is_no_verdict_against_random_weights(make_artifact: MakeArtifact) -> None:
     artifacts = [make_artifact("small"), make_artifact("raw", trained=False)]
-    for baseline in (None, "raw"):
-        plan = BenchPlan(protocol=PROTOCOL, baseline=baseline)
+    for references in ((), ("raw",)):
+        plan = BenchPlan(protocol=PROTOCOL, references=references)
         assert run(World(), artifacts, plan=plan).comparisons == ()
 
 
@@ -292,15 +292,15 @@ def test_warnings_name_the_machine_and_the_model(make_artifact: MakeArtifact) ->
     ("changes", "text"),
     [
         (
-            {"plan": BenchPlan(protocol=PROTOCOL, baseline="vgg")},
+            {"plan": BenchPlan(protocol=PROTOCOL, references=("vgg",))},
             "baseline 'vgg' is not measured, expected one of small, raw",
         ),
         (
-            {"plan": BenchPlan(protocol=PROTOCOL, baseline="small", references=("vgg",))},
+            {"plan": BenchPlan(protocol=PROTOCOL, references=("small", "vgg"))},
             "baseline 'vgg' is not measured, expected one of small, raw",
         ),
         (
-            {"plan": BenchPlan(protocol=PROTOCOL, baseline="small", references=("small",))},
+            {"plan": BenchPlan(protocol=PROTOCOL, references=("small", "small"))},
             "a baseline is given twice: small, small; give each once",
         ),
         ({"known_quality": {"other": known()}}, "known quality of 'other' cannot be used: expec"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ from edgeface.report.results_page import (
     write_page,
 )
 from edgeface.report.systems_table import read_system_rows, systems_folder
-from edgeface.types import Advance, Metric, Quality, SilentReporter
+from edgeface.types import Metric, Quality
 from support import report_results as reports
+from support.bars import Bars
 from support.records import PI
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -117,25 +117,6 @@ def page(*results: BenchResult) -> str:
     return results_page(files, Path("b/RESULTS.md"))
 
 
-def test_who_waits_for_the_page_sees_which_run_is_written() -> None:
-    class Listener(SilentReporter):
-        heard: tuple[tuple[int, str], ...] = ()
-
-        def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
-            def advance(steps: int, note: str = "") -> None:
-                self.heard += ((steps, note),)
-
-            assert total == 2
-            return nullcontext(advance)
-
-    listener = Listener()
-    files = [
-        ResultFile(path=Path(f"2025_local_{name}.json"), result=result()) for name in ("a", "b")
-    ]
-    results_page(files, Path("RESULTS.md"), (), listener)
-    assert listener.heard == ((1, "a"), (1, "b"))
-
-
 def row(text: str, start: str) -> list[str]:
     """Cells of the first line that starts so."""
     line = next(each for each in text.splitlines() if each.startswith(f"| {start} "))
@@ -151,6 +132,16 @@ def test_the_committed_page_and_its_picture_are_what_the_committed_files_give() 
     assert list(texts) == [path, BENCHMARKS / "front.svg"]
     for each, text in texts.items():
         check_page(each, text)
+
+
+def test_who_waits_for_the_page_sees_which_run_is_written() -> None:
+    bars = Bars()
+    files = [
+        ResultFile(path=Path(f"2025_local_{name}.json"), result=result()) for name in ("a", "b")
+    ]
+    results_page(files, Path("RESULTS.md"), (), bars)
+    assert bars.totals == [("writing", 2)]
+    assert (bars.steps, bars.notes) == ([1, 1], ["a", "b"])
 
 
 def test_every_committed_result_has_its_section() -> None:

@@ -303,8 +303,7 @@ def _plan(
         )
     return BenchPlan(
         protocol=protocol,
-        baseline=against[0] if against else None,
-        references=tuple(against[1:]),
+        references=tuple(against),
         sweep_threads=SWEEP_THREADS if sweep else (),
         soak_minutes=soak,
         frames=FrameRules(pictures=tuple(frames)) if frames else None,

@@ -17,8 +17,8 @@ class BenchPlan:
 
     Attributes:
         protocol: the rules.
-        baseline: name of the artifact that the others are compared with.
-        references: names of further ones whose quality the others' is paired with.
+        references: names of the artifacts that the others are compared with; the first is the
+            baseline, to further ones only qualities are paired.
         timed: False on an emulated device: its times are never shown as a device's, so none are
             taken, and no memory, which would be the emulator's.
         sweep_threads: thread counts that are also timed; empty for none.
@@ -28,10 +28,14 @@ class BenchPlan:
     """
 
     protocol: BenchProtocol
-    baseline: str | None = None
     references: tuple[str, ...] = ()
     timed: bool = True
     sweep_threads: tuple[int, ...] = ()
     soak_minutes: float = 0.0
     frames: FrameRules | None = None
     parity_images: int = 0
+
+    @property
+    def baseline(self) -> str | None:
+        """The first reference, which speed-ups are against; None without one."""
+        return self.references[0] if self.references else None

@@ -115,7 +115,7 @@ def bench(
         ModelError: a model that gives NaN.
     """
     known = dict(known_quality or {})
-    _check_request(artifacts, held_out, known, _references(plan))
+    _check_request(artifacts, held_out, known, plan.references)
     started_utc = datetime.now(UTC).isoformat(timespec="microseconds")
     paths = {artifact.sidecar.name: artifact.path for artifact in artifacts}
     before = probes.describe()
@@ -154,7 +154,7 @@ def bench(
         ),
         samples=times.looks,
         invalid_reasons=judged.invalid_reasons,
-        comparisons=_comparisons(measured, _references(plan), held_out, reporter),
+        comparisons=_comparisons(measured, plan.references, held_out, reporter),
     )
 
 
@@ -188,10 +188,6 @@ def _comparisons(
             race_names=held_out.race_names,
         )
     return tuple(found)
-
-
-def _references(plan: BenchPlan) -> tuple[str, ...]:
-    return plan.references if plan.baseline is None else (plan.baseline, *plan.references)
 
 
 def _runtime_of(device: DeviceInfo) -> RuntimeVersion:
