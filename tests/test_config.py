@@ -389,6 +389,8 @@ def test_all_problems_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("variant = '../x'", "variant is '../x', expected lower-case letters and digits"),
+        ("variant = 'Two'", "variant is 'Two', expected lower-case letters and digits"),
         ("seed = -1", "seed is -1, expected 0 to 4294967295"),
         ("seed = 4294967296", "seed is 4294967296, expected 0 to 4294967295"),
         ("data.validation_ratio = 0", "data.validation_ratio is 0.0, expected above 0"),

@@ -25,7 +25,7 @@ from edgeface.config import (
 from edgeface.errors import ModelError
 from edgeface.model.networks import build_model
 from edgeface.model.saved import SCHEMA_VERSION, SavedModel, write_model
-from edgeface.outputs import BASELINE, artifact_paths, baseline_of
+from edgeface.outputs import BASELINE, artifact_paths, baseline_of, model_paths
 from edgeface.stages import (
     open_manifest,
     open_run,
@@ -67,7 +67,18 @@ def test_names_say_what_was_done(recipe: Recipe, expected: Any) -> None:
 def test_a_vgg16_is_its_own_baseline(tmp_path: Path) -> None:
     vgg16 = Recipe(model=BASELINE, prune=PruneSpec(pruning_ratio=0))
     assert "baseline" not in artifact_paths(tmp_path, vgg16)
+    assert "baseline" not in artifact_paths(tmp_path, replace(vgg16, variant="mine"))
     assert artifact_paths(tmp_path, RECIPE)["baseline"].stem == "vgg16-a100-128px-float32"
+
+
+def test_variants_of_one_network_share_no_file_but_the_baseline(tmp_path: Path) -> None:
+    first, second = (replace(RECIPE, variant=name) for name in ("", "expression"))
+    for paths in (artifact_paths, model_paths):
+        shared = set(paths(tmp_path, first).values()) & set(paths(tmp_path, second).values())
+        assert {path.stem for path in shared} <= {"vgg16-a100-128px-float32"}
+        assert all(
+            "-expression-a" in path.stem for path in {*paths(tmp_path, second).values()} - shared
+        )
 
 
 def test_the_baseline_has_the_heads_of_the_model_beside_it() -> None:

@@ -17,6 +17,7 @@ from edgeface.types import Sidecar
 MakeArtifact = Callable[..., Artifact]
 
 
+@pytest.mark.parametrize("variant", ["", "expression", "a50"])
 @pytest.mark.parametrize(
     ("tags", "steps"),
     [
@@ -30,10 +31,10 @@ MakeArtifact = Callable[..., Artifact]
     ],
 )
 def test_a_name_that_edgeface_makes_is_read_back(
-    tags: tuple[str, ...], steps: tuple[str, ...]
+    tags: tuple[str, ...], steps: tuple[str, ...], variant: str
 ) -> None:
     spec = ModelSpec(width_ratio=0.35, side_px=96)
-    name = artifact_name(spec, scheme="int8", tags=tags)
+    name = artifact_name(spec, scheme="int8", tags=tags, variant=variant)
     assert compression_from_name(name) == Compression(
         backbone="mobilenetv2", width_ratio=0.35, side_px=96, steps=steps
     )

@@ -106,6 +106,8 @@ def test_names_of_the_design() -> None:
     assert artifact_name(full, scheme="int8", tags=("p40",)) == "mobilenetv2-a100-128px-p40-int8"
     assert artifact_name(full, scheme="float32") == "mobilenetv2-a100-128px-float32"
     assert artifact_name(full, scheme=None) == "mobilenetv2-a100-128px"
+    variant = artifact_name(full, scheme="int8", tags=("p40",), variant="expression")
+    assert variant == "mobilenetv2-expression-a100-128px-p40-int8"
     assert artifact_name(baseline, scheme="float32") == "vgg16-a100-128px-float32"
 
 

@@ -6,6 +6,7 @@ Stages never see `Recipe`; the pipeline hands each its own small spec (`training
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class Recipe:
         description: for people.
         system: which of the published systems it repeats ("S0" to "S4", see `bench.systems`); empty
             for none.
+        variant: word in the names of the files that `train` and `compress` make, after the
+            backbone, so that two networks of one form can lie in one folder: lower-case letters
+            and digits; empty for none. A search names its candidates without it.
         seed: of everything random, 0 to 2**32 - 1 (what numpy's seeding inside Keras takes).
         teachers: trained models (`.keras`) that every training with a `distill_ratio` learns from.
         data: see `DataSpec`.
@@ -54,6 +58,7 @@ class Recipe:
 
     description: str = ""
     system: Literal["", "S0", "S1", "S2", "S3", "S4"] = ""
+    variant: str = ""
     seed: int = 1
     teachers: tuple[str, ...] = ()
     data: DataSpec = DataSpec()
@@ -67,6 +72,10 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the ranges, and what fits together."""
         require(
+            (
+                re.fullmatch("[a-z0-9]*", self.variant) is not None,
+                f"variant is {self.variant!r}, expected lower-case letters and digits",
+            ),
             (0 <= self.seed < 2**32, f"seed is {self.seed}, expected 0 to {2**32 - 1}"),
             (
                 not self.train.distill_ratio or bool(self.teachers),

@@ -38,31 +38,34 @@ def artifact_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
     """Where each file of the run goes, by the stage that makes it."""
     tags = tags_of(recipe)
 
-    def path(spec: ModelSpec, of: tuple[str, ...], scheme: Scheme) -> Path:
-        return out / f"{artifact_name(spec, scheme=scheme, tags=of)}.tflite"
+    def path(of: tuple[str, ...], scheme: Scheme) -> Path:
+        name = artifact_name(recipe.model, scheme=scheme, tags=of, variant=recipe.variant)
+        return out / f"{name}.tflite"
 
     paths = {
-        "float32": path(recipe.model, (), "float32"),
-        "quantized": path(recipe.model, tags["quantized"], recipe.quantize.scheme),
-        "baseline": path(BASELINE, (), "float32"),
+        "float32": path((), "float32"),
+        "quantized": path(tags["quantized"], recipe.quantize.scheme),
     }
-    if paths["baseline"] == paths["float32"]:  # a trained VGG16 is a baseline itself
-        del paths["baseline"]
+    baseline = artifact_name(BASELINE, scheme="float32")
+    # a trained VGG16 is a baseline itself
+    if artifact_name(recipe.model, scheme="float32") != baseline:
+        paths["baseline"] = out / f"{baseline}.tflite"
     if tags["pruned"]:
-        paths["pruned"] = path(recipe.model, tags["pruned"], "float32")
+        paths["pruned"] = path(tags["pruned"], "float32")
     if tags["thinned"] != tags["pruned"]:
-        paths["thinned"] = path(recipe.model, tags["thinned"], "float32")
+        paths["thinned"] = path(tags["thinned"], "float32")
     return paths
 
 
 def model_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
     """Where the Keras models of the run go: the whole one, and the pruned one if there is one."""
+
+    def path(of: tuple[str, ...]) -> Path:
+        name = artifact_name(recipe.model, scheme=None, tags=of, variant=recipe.variant)
+        return out / f"{name}{SUFFIX}"
+
     tags = tags_of(recipe)["pruned"]
-    kept = {"whole": out / f"{artifact_name(recipe.model, scheme=None)}{SUFFIX}"}
-    if tags:
-        pruned = artifact_name(recipe.model, scheme=None, tags=tags)
-        kept["pruned"] = out / f"{pruned}{SUFFIX}"
-    return kept
+    return {"whole": path(())} | ({"pruned": path(tags)} if tags else {})
 
 
 def check_out(out: Path) -> None:

@@ -12,7 +12,7 @@ from edgeface.types import Sidecar
 
 # Source: docs/design.md, Artifact, and `export.artifact.artifact_name`
 _NAME = re.compile(
-    r"(?P<backbone>[a-z0-9]+)-a(?P<width>[0-9]{1,4})-(?P<side>[0-9]{1,4})px"
+    r"(?P<backbone>[a-z0-9]+)(?:-[a-z0-9]+)?-a(?P<width>[0-9]{1,4})-(?P<side>[0-9]{1,4})px"
     r"(?P<steps>(?:-[a-z0-9]+)*)-[a-z0-9]+"
 )
 _STEPS = {

@@ -35,16 +35,19 @@ from edgeface.types import (
 GOLDEN_TOLERANCE = {"int8": 2.0, "float32": 1e-2, "float16": 1e-2, "dynamic": 0.2}
 
 
-def artifact_name(spec: ModelSpec, *, scheme: Scheme | None, tags: Sequence[str] = ()) -> str:
+def artifact_name(
+    spec: ModelSpec, *, scheme: Scheme | None, tags: Sequence[str] = (), variant: str = ""
+) -> str:
     """Name an artifact so that the name can be read: backbone, width, side, what was done, scheme.
 
     Args:
         spec: of the network before pruning.
         scheme: of the file; None for a Keras model.
         tags: what was done, in order, e.g. "p40"; see `stages.tags_of`.
+        variant: of the recipe, stands after the backbone; empty for none.
     """
-    parts = (spec.backbone, f"a{round(100 * spec.width_ratio)}", f"{spec.side_px}px", *tags)
-    return "-".join((*parts, scheme) if scheme else parts)
+    size = (f"a{round(100 * spec.width_ratio)}", f"{spec.side_px}px")
+    return "-".join(filter(None, (spec.backbone, variant, *size, *tags, scheme)))
 
 
 def make_artifact(
