@@ -71,7 +71,7 @@ def test_the_page_works_as_it_stands(
         "gender": ("male", "female"),
         "glasses": ("no", "yes"),
     }
-    artifact = load_artifact(tmp_path / "mine" / "mobilenetv2-a35-32px-p30-int8.tflite")
+    artifact = load_artifact(tmp_path / "mine" / "mobilenetv2-glasses-a35-32px-p30-int8.tflite")
     heads = {head.name: (head.kind, head.classes) for head in artifact.sidecar.contract.heads}
     assert heads == {
         "gender": ("binary", ("male", "female")),

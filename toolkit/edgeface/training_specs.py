@@ -297,7 +297,8 @@ class TrainSpec:
             the labels have the rest. 0 learns from labels alone.
         precision: what training computes in. "bfloat16": products and activations in bfloat16, the
             weights, their updates, the rescaling of the picture and the heads in float32. Faster
-            for VGG16 on processors with AVX512-BF16 or AMX, slower for MobileNetV2 and elsewhere.
+            for VGG16 and the plain CNNs on processors with AVX512-BF16 or AMX, slower for
+            MobileNetV2 and elsewhere.
             The trained model is float32 all the same. It costs exactness: a bfloat16 value has 8
             significant bits, so activations and gradients are rounded by up to 0.4 %, and the
             validation figures that pick the best epoch are computed so too.
