@@ -183,7 +183,7 @@ NO_AUGMENTATION = AugmentSpec(
 def test_the_four_own_networks_are_as_published(
     name: str, backbone: Any, branch_units: int, dropout_ratio: float, batch_size: int
 ) -> None:
-    """docs/seeds.md, S4; it names no learning rate."""
+    """docs/seeds.md, S4; it names no learning rate and no precision."""
     recipe = load_recipe(name)
     assert (recipe.data.validation_ratio, recipe.data.test_ratio) == (0.2, 0.2)
     assert recipe.model == ModelSpec(
@@ -202,6 +202,7 @@ def test_the_four_own_networks_are_as_published(
         optimizer="adam",
         learning_rate=1e-3,
         schedule="constant",
+        precision=recipe.train.precision,
         label_smoothing_ratio=0,
         age_weight=1,
         augment=NO_AUGMENTATION,
