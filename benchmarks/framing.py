@@ -12,7 +12,9 @@ looks for faces of 64 px and more.
 from __future__ import annotations
 
 import argparse
+import datetime
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from edgeface.bench.held_out import find_held_out
 from edgeface.bench.quality import HeldOut, predict_in_chunks
 from edgeface.bench.verdict import Comparison, Predictions, compare
 from edgeface.bench.verdict_rule import PRUNED_INT8_MARGINS
+from edgeface.commit import source_commit
 from edgeface.console import TerminalReporter, table_console
 from edgeface.data.faces import Faces
 from edgeface.records import write_json
@@ -34,6 +37,7 @@ from edgeface.runtime.predict import open_predictor, predict_faces
 from edgeface.runtime.preprocess import to_input
 from edgeface.types import Reporter
 
+PACKAGES = ("ai-edge-litert", "numpy", "opencv-python-headless")
 PICTURE_PX = 200
 
 
@@ -48,6 +52,9 @@ class Result:
     """
 
     schema_version: int
+    date_utc: str
+    commit: str
+    versions: dict[str, str]
     data: str
     manifest_sha256: str
     faces: int
@@ -75,6 +82,9 @@ def main() -> None:
     found = faces.take(list(boxes))
     result = Result(
         schema_version=1,
+        date_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        commit=source_commit(),
+        versions={name: version(name) for name in PACKAGES},
         data=held_out.data,
         manifest_sha256=held_out.manifest_sha256,
         faces=len(faces),
