@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeface.bench.result import BenchResult, read_result
 from edgeface.report.results_page import read_results
-from edgeface.report.size_front import newest_front
+from edgeface.report.size_front import leading_front
 from edgeface.report.tables import bench_rows
 from edgeface.report.text import escaped
 
@@ -55,7 +55,7 @@ def test_every_row_of_the_table_is_that_model_in_the_result_file() -> None:
 
 
 def test_the_picture_is_of_the_same_result_and_is_said_in_words() -> None:
-    front = newest_front(each.result for each in read_results(ROOT / "benchmarks" / "results"))
+    front = leading_front(each.result for each in read_results(ROOT / "benchmarks" / "results"))
     assert front is not None
     assert front.result == linked_result()
     assert f"![{escaped(front.alt_text)}](benchmarks/front.svg)" in README

@@ -20,7 +20,7 @@ from edgeface.errors import BenchmarkError
 from edgeface.report.heads import AGE_MAE, GENDER_ACCURACY, MainFigure
 from edgeface.report.points import COSTS, Point, best_line
 from edgeface.report.results_page import ResultFile, report_files, results_page
-from edgeface.report.size_front import Panel, SizeFront, front_markdown, newest_front
+from edgeface.report.size_front import Panel, SizeFront, front_markdown, leading_front
 from edgeface.report.size_front_plot import front_svg
 from support.records import PI
 from support.report_results import entry, quality, result
@@ -62,7 +62,7 @@ def made(**changes: object) -> BenchResult:
 
 
 def front_of(found: BenchResult) -> SizeFront:
-    front = newest_front([found])
+    front = leading_front([found])
     assert front is not None
     return front
 
@@ -102,15 +102,25 @@ def test_a_model_is_on_the_front_unless_another_one_beats_it(
     assert [panel.is_on_front(each) for each in points] == [not is_beaten(*each) for each in pairs]
 
 
-def test_the_newest_result_with_three_whole_models_is_taken() -> None:
+def test_the_newest_result_with_most_whole_models_is_taken() -> None:
+    three = result(*(model(name, *MODELS[name]) for name in "abc"))
     two = result(*(model(name, *MODELS[name]) for name in "ab"), entry("untrained", trained=False))
     invalid = made(invalid_reasons=("too hot",))
     newest, older = made(commit="1"), made(commit="2")
-    front = newest_front([two, invalid, newest, older])
+    front = leading_front([three, two, invalid, newest, older])
     assert front is not None
     assert front.result is newest
-    assert newest_front([two, invalid]) is None
-    assert newest_front([]) is None
+    assert front_of(three).result is three
+    assert leading_front([two, invalid]) is None
+    assert leading_front([]) is None
+
+
+def test_a_board_goes_before_a_host_with_more_models() -> None:
+    three = result(*(model(name, *MODELS[name]) for name in "abc"))
+    board = replace(three, device_before=replace(three.device_before, is_target=True))
+    front = leading_front([made(), board])
+    assert front is not None
+    assert front.result is board
 
 
 def test_the_table_has_the_figures_and_the_marks() -> None:

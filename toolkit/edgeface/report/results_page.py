@@ -23,7 +23,7 @@ from edgeface.records import write_bytes
 from edgeface.report.device_tables import device_markdown
 from edgeface.report.quality_tables import quality_markdown
 from edgeface.report.size_front import TITLE as FRONT_TITLE
-from edgeface.report.size_front import front_markdown, front_path, newest_front
+from edgeface.report.size_front import front_markdown, front_path, leading_front
 from edgeface.report.systems_table import TITLE, systems_markdown
 from edgeface.report.tables import bench_notes, bench_rows
 from edgeface.report.text import NOT_MEASURED, Figure, escaped, markdown_table
@@ -123,7 +123,7 @@ def report_files(
         BenchmarkError: there is a picture to draw, and matplotlib is not installed.
     """
     texts = {page: results_page(files, page, systems, reporter)}
-    front = newest_front(file.result for file in files)
+    front = leading_front(file.result for file in files)
     if front is None:
         return texts
     try:
@@ -184,7 +184,7 @@ def _encoded(page: str) -> bytes:
 
 
 def _front(files: Sequence[ResultFile], page: Path) -> list[str]:
-    front = newest_front(file.result for file in files)
+    front = leading_front(file.result for file in files)
     if front is None:
         return []
     file = next(each for each in files if each.result is front.result)

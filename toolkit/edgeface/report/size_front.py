@@ -84,16 +84,22 @@ def front_path(page: Path) -> Path:
     return page.with_name("front.svg")
 
 
-def newest_front(results: Iterable[BenchResult]) -> SizeFront | None:
-    """Take the first result with three models that have latency, age MAE and gender accuracy.
+def leading_front(results: Iterable[BenchResult]) -> SizeFront | None:
+    """Take the result that shows most models with latency, size, age MAE and gender accuracy.
+
+    One of a board goes before any of a host. Of equals it is the first.
 
     Args:
         results: the newest first. Invalid ones are passed over.
 
     Returns:
-        None if there is no such result.
+        None if no result has three such models.
     """
-    return next(filter(None, map(_front, results)), None)
+    return max(
+        filter(None, map(_front, results)),
+        key=lambda front: (front.result.device_before.is_target, len(front.models)),
+        default=None,
+    )
 
 
 def front_markdown(front: SizeFront, link: str, picture: str) -> str:
@@ -127,8 +133,7 @@ def front_markdown(front: SizeFront, link: str, picture: str) -> str:
         "cheaper and as good, or better at no more cost. They follow the figures as they are; a "
         "difference within the intervals may be chance.",
         *(escaped(note) for note in source_notes(front.result)),
-        f"Result file: {link}, the newest in which {_LEAST_MODELS} models or more have all four "
-        "figures.",
+        f"Result file: {link}, the one in which most models have all four figures.",
     ]
     return "\n\n".join(
         [
