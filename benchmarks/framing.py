@@ -6,7 +6,8 @@ Benchmarks measure on pictures as the data set cut them; on a device `edgeface p
 around what the Haar detector found. Here both are measured on the test faces that it found, with
 the paired difference and its 95 % interval. Where a crop reaches beyond the picture, the picture is
 mirrored, as on a device. Pictures are made 200 px first, UTKFace's own size, because the detector
-looks for faces of 64 px and more.
+looks for faces of 64 px and more. Those sets are cut already, a face a picture: this says how much
+the detector's jitter costs, not what a turned or badly lit face in the open would.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edgeface.bench.device_parity import evenly_spread
 from edgeface.bench.held_out import find_held_out
 from edgeface.bench.quality import HeldOut, predict_in_chunks
 from edgeface.bench.verdict import Comparison, Predictions, compare
-from edgeface.bench.verdict_rule import PRUNED_INT8_MARGINS
+from edgeface.bench.verdict_rule import PRUNED_INT8_MARGINS as MARGINS
 from edgeface.commit import source_commit
 from edgeface.console import TerminalReporter, table_console
 from edgeface.data.faces import Faces
@@ -48,7 +49,8 @@ class Result:
     Attributes:
         faces: of the test split.
         found: of them, by the detector.
-        models: each on its crops (candidate) against the whole pictures (reference).
+        models: each on its crops (candidate) against the whole pictures (reference); verdicts by
+            what a cut network may lose.
     """
 
     schema_version: int
@@ -79,6 +81,8 @@ def main() -> None:
     if arguments.images:
         faces = evenly_spread(faces, arguments.images)
     boxes = find_boxes(faces.images, reporter)
+    if not boxes:
+        parser.error(f"no face was found in {len(faces)} pictures of {held_out.data}")
     found = faces.take(list(boxes))
     result = Result(
         schema_version=1,
@@ -134,7 +138,7 @@ def compare_framings(
         predicted("crops", cut),
         predicted("pictures", list(found.images)),
         found.without_images(),
-        margins=PRUNED_INT8_MARGINS,
+        margins=MARGINS,
         groups=[held_out.groups.get(id, id) for id in found.ids],
     )
 

@@ -32,7 +32,14 @@ from edgeface.stages import (
     pruned_in_words,
     tags_of,
 )
-from edgeface.stages_start import build_start, check_start, magnitude, read_as, start_stage
+from edgeface.stages_start import (
+    build_start,
+    check_start,
+    magnitude,
+    read_as,
+    start_stage,
+    started_recipe,
+)
 from edgeface.types import SilentReporter
 
 SPEC = ModelSpec(width_ratio=0.35, side_px=32, weights="none")
@@ -123,6 +130,20 @@ def test_a_run_starts_from_a_model_of_the_same_division(tmp_path: Path, manifest
     model, about = start_stage(saved(tmp_path / "m.keras", manifest.sha256), manifest)
     assert about.spec == SPEC
     assert model.output_shape == {"gender": (None, 1), "age": (None, 101)}
+
+
+def test_a_run_takes_over_what_its_recipe_does_not_name(tmp_path: Path, manifest: Any) -> None:
+    path = saved(tmp_path / "m.keras", manifest.sha256)
+    about = replace(
+        start_stage(path, manifest)[1], recipe={"system": "S3", "variant": "expression"}
+    )
+    found = started_recipe(Recipe(), about)
+    assert (found.model, found.system, found.variant) == (SPEC, "S3", "expression")
+    own = started_recipe(Recipe(system="S4", variant="mine"), about)
+    assert (own.system, own.variant) == ("S4", "mine")
+    hostile = replace(about, recipe={"variant": "../../x"})
+    with pytest.raises(ModelError, match=r"record: its recipe: variant is '\.\./\.\./x'"):
+        started_recipe(Recipe(), hostile)
 
 
 def test_a_model_of_another_division_is_refused(tmp_path: Path, manifest: Any) -> None:

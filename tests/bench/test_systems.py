@@ -212,7 +212,12 @@ def test_an_age_is_held_against_the_figure_that_was_published(
     age, fps, *others = rows
     assert age.int8 is not None
     assert (age.figure, age.int8.value) == ("decade_accuracy", 0.6)
-    assert (fps.figure, fps.fps, fps.p50_ms, fps.device) == ("fps", 1000 / 50.0, 2.0, "rpi")
+    assert (fps.figure, fps.fps, fps.p50_ms, fps.device) == (
+        "fps",
+        1000 / 50.0,
+        2.0,
+        "rpi, Raspberry Pi 4",
+    )
     assert fps.published is not None
     assert fps.published.text == "12.86 FPS"
     assert {row.model for row in others} == {None}
@@ -232,6 +237,22 @@ def test_the_latest_valid_timing_of_the_same_bytes_counts(
     rows = of(system_rows([made], results), "S4")
     assert {row.p50_ms for row in rows} == {3.0}
     assert {row.fps for row in rows} == {None}, "no whole frame was timed"
+
+
+def test_frames_a_second_outlast_a_later_run_without_frames_on_the_same_machine_alone(
+    sidecar: Callable[..., Sidecar],
+) -> None:
+    made = sidecar("m-int8", "int8", metric("gender", "accuracy", 0.9, 7))
+    frames = timed(made.sha256, 2.0, "2026-01-01", frame_ms=50.0)
+    later = timed(made.sha256, 3.0, "2026-01-02")
+    rows = of(system_rows([made], [frames, later]), "S4")
+    assert {(row.p50_ms, row.fps) for row in rows} == {(3.0, 20.0)}
+
+    elsewhere = replace(later, device_before=replace(PI, model="Raspberry Pi 5"))
+    rows = of(system_rows([made], [frames, elsewhere]), "S4")
+    assert {(row.device, row.p50_ms, row.fps) for row in rows} == {
+        ("rpi, Raspberry Pi 5", 3.0, None)
+    }
 
 
 def test_the_recipe_says_which_system_it_repeats(sidecar: Callable[..., Sidecar]) -> None:

@@ -1,6 +1,6 @@
 """The sets of the published systems, in small and of drawn faces: prepared, and trained on once.
 
-What is real of S1's set is not here; so its recipe is shown to work on its format.
+S1's real set is not here; so each of its recipes is shown to work on its format, to the end.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
-from edgeface.config import Recipe, load_recipe
+from edgeface.bench.systems import system_rows
+from edgeface.config import Recipe, load_recipe, shipped_recipes
 from edgeface.data.adapters.detect import list_dataset
 from edgeface.data.faces import UNKNOWN
 from edgeface.data.labels import check_classes
@@ -20,8 +22,13 @@ from edgeface.data.manifest_file import read_manifest, write_manifest
 from edgeface.data.prepare import prepare
 from edgeface.data.scan import scan
 from edgeface.data.sources import open_data
+from edgeface.errors import ModelError
 from edgeface.model.heads import head_specs, head_width
+from edgeface.pipeline import Request, compress
+from edgeface.runtime.artifact import load_artifact
+from edgeface.runtime.selftest import self_test
 from edgeface.stages import open_manifest, open_run, train_stage
+from edgeface.stages_start import check_start
 from edgeface.types import SilentReporter
 from support.celeba_like import celeba_like, copy_file, eyes_like, fer2013_like, utkface_like
 
@@ -44,7 +51,15 @@ def shrunk(name: str, *, side_px: int = 32, width_ratio: float = 1.0) -> Recipe:
     """A shipped recipe with everything that takes time made small; the rest as it is."""
     recipe = load_recipe(name)
     model = replace(recipe.model, side_px=side_px, width_ratio=width_ratio, weights="none")
-    return replace(recipe, model=model, train=replace(recipe.train, epochs=1, batch_size=8))
+    return replace(
+        recipe,
+        model=model,
+        train=replace(recipe.train, epochs=1, batch_size=8),
+        prune=replace(
+            recipe.prune, fine_tune=replace(recipe.prune.fine_tune, epochs=1, batch_size=8)
+        ),
+        quantize=replace(recipe.quantize, calibration_images=8),
+    )
 
 
 def rows_of(manifest: Manifest) -> dict[str, Row]:
@@ -76,18 +91,46 @@ def test_a_copy_of_an_official_test_image_is_not_trained_on(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_recipe_of_s1_trains_on_celeba(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name.startswith("celeba")])
+def test_a_recipe_of_s1_goes_from_celeba_to_a_measured_int8(name: str, tmp_path: Path) -> None:
     root = celeba_like(tmp_path / "celeba", 40, copies={7: 3})
-    recipe = shrunk("celeba-resnet18")
-    write_manifest(tmp_path / "celeba.json", prepared(root, recipe))
-    manifest = open_manifest(recipe, [tmp_path / "celeba.json"], QUIET)
-    model, about = train_stage(open_run(recipe, manifest, tmp_path / "out", QUIET))
-    assert model.output_shape == {"gender": (None, 1)}
-    (epoch,) = about.history
-    assert set(epoch.validation) == {"gender"}
-    assert 0 <= epoch.validation["gender"] <= 1
-    assert np.isfinite(epoch.train_loss)
-    assert about.manifest_sha256 == manifest.sha256
+    recipe = shrunk(name)
+    if recipe.train.freeze_backbone:  # frozen ones need weights to be worth anything
+        network = keras.applications.VGG19(include_top=False, weights=None)
+        network.save_weights(tmp_path / "vgg19.h5")
+        recipe = replace(recipe, model=replace(recipe.model, weights=str(tmp_path / "vgg19.h5")))
+    outcome = compress(
+        Request(
+            recipe=recipe,
+            data=(root,),
+            out=tmp_path / "out",
+            calibration_out=tmp_path / "calibration",
+            overwrite=False,
+        ),
+        QUIET,
+    )
+    assert outcome.prune_report is not None
+    assert outcome.prune_report.macs_after < outcome.prune_report.macs_before
+    test = outcome.manifest.of_split("test")
+    int8 = next(each for each in outcome.artifacts if each.sidecar.scheme == "int8")
+    assert self_test(load_artifact(int8.path)) == ()
+    assert int8.sidecar.quality is not None
+    assert int8.sidecar.quality.n == len(test)
+    rows = [row for row in system_rows([each.sidecar for each in outcome.artifacts]) if row.model]
+    (row,) = rows
+    assert (row.system, row.model) == ("S1", int8.sidecar.name)
+    assert row.published is not None
+    assert row.published.backbone == recipe.model.backbone
+    assert row.float32 is not None
+    assert row.int8 is not None
+    assert row.n == len(test)
+
+
+def test_random_weights_are_not_frozen(tmp_path: Path) -> None:
+    root = celeba_like(tmp_path / "celeba", 20)
+    recipe = shrunk("celeba-vgg19")
+    with pytest.raises(ModelError, match="freeze_backbone is true with"):
+        check_start(recipe, prepared(root, recipe))
 
 
 @pytest.mark.slow

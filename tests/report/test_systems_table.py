@@ -108,6 +108,15 @@ def test_a_measured_row_has_all_its_figures() -> None:
     ]
 
 
+def test_what_was_done_to_a_model_is_said_once_below_the_table() -> None:
+    row = replace(
+        MEASURED, steps=("30 % of channels pruned", "int8 after training"), recipe="S4: x"
+    )
+    markdown = systems_markdown([row, replace(row, task="gender", figure="accuracy")])
+    said = "cnn5-a100-128px-int8 (S4): 30 % of channels pruned, then int8 after training."
+    assert markdown.count(said) == 1
+
+
 def test_models_of_one_name_are_told_apart_by_their_recipes() -> None:
     blocks = "S4 as published, 3 blocks"
     details = ": grey 128 px, gender and age, Adam, BCE + MAE, 12 epochs"
@@ -184,7 +193,7 @@ def test_rows_are_read_from_sidecars_alone_and_timed_by_results(tmp_path: Path) 
     ours = lines["S4", "age MAE years"]
     assert (ours.model, ours.published) == (names[1], "6.7–7.8 years")
     assert ours.float32.one_line() == ours.int8.one_line() == "6.50 (6.37–6.63)"
-    assert (ours.size_mb, ours.p50_ms) == ("2.00", "2.00 (local)")
+    assert (ours.size_mb, ours.p50_ms) == ("2.00", "2.00 (local, Some CPU)")
     assert lines["S3", "expression accuracy %"].float32.value == "not measured"
     assert lines["S3", "expression accuracy %"].int8.value == "57.1"  # 4 / 7
     assert lines["S0", "gender accuracy %"].model == "not measured"

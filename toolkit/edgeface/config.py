@@ -43,8 +43,8 @@ class Recipe:
         system: which of the published systems it repeats ("S0" to "S4", see `bench.systems`); empty
             for none.
         variant: word in the names of the files that `train` and `compress` make, after the
-            backbone, so that two networks of one form can lie in one folder: lower-case letters
-            and digits; empty for none. A search names its candidates without it.
+            backbone, so that two networks of one form and one manifest can lie in one folder:
+            lower-case letters and digits; empty for none. A search names its candidates without it.
         seed: of everything random, 0 to 2**32 - 1 (what numpy's seeding inside Keras takes).
         teachers: trained models (`.keras`) that every training with a `distill_ratio` learns from.
         data: see `DataSpec`.

@@ -58,7 +58,7 @@ from edgeface.stages import (
     pruned_in_words,
     train_stage,
 )
-from edgeface.stages_start import check_start, read_as, start_stage
+from edgeface.stages_start import check_start, start_stage, started_recipe
 from edgeface.stages_weights import calibration_of, plan_of, quantize_stage, thin_stage
 from edgeface.types import Reporter, Scheme
 
@@ -154,8 +154,7 @@ def compress(request: Request, reporter: Reporter) -> Outcome:
     check_pictures(manifest, "test", reporter)  # they are loaded last, after hours of training
     started = start_stage(request.start, manifest) if request.start else None
     if started:
-        repeats = recipe.system or started[1].recipe.get("system", "")
-        recipe = replace(recipe, model=read_as(started[1].spec, recipe.model), system=repeats)
+        recipe = started_recipe(recipe, started[1])
     check_test_labels(manifest, recipe.model)
     paths = artifact_paths(out, recipe)
     kept = model_paths(out, recipe)

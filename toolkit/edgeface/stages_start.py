@@ -20,6 +20,7 @@ from edgeface.errors import CompressionError, ModelError
 from edgeface.model.heads import AGE_BINS, head_specs, head_width
 from edgeface.model.networks import build_model, build_unweighted, head_layers
 from edgeface.model.saved import SUFFIX, SavedModel, read_model
+from edgeface.records import RangeError
 from edgeface.types import HeadSpec, Reporter, SilentReporter
 
 Scoring = Callable[[Any, ChannelGraph, tuple[HeadSpec, ...]], Scores]
@@ -48,9 +49,15 @@ def build_start(recipe: Recipe, manifest: Manifest, reporter: Reporter, scoring:
 
     Raises:
         ModelError: as `build_model`; or the trained model does not fit, is pruned, or may have
-            seen this manifest's test images.
+            seen this manifest's test images; or random weights would be frozen.
     """
     spec = recipe.model
+    if recipe.train.freeze_backbone and spec.weights == "none":
+        raise ModelError(
+            f"{spec.backbone}: train.freeze_backbone is true with model.weights 'none': its heads "
+            "would learn from what random weights make of a face; give --weights FILE, or do not "
+            "freeze"
+        )
     if not spec.weights.endswith(SUFFIX):
         return build_model(spec, seed=recipe.seed, reporter=reporter)
     path = Path(spec.weights)
@@ -101,6 +108,30 @@ def start_stage(path: Path, manifest: Manifest) -> tuple[Any, SavedModel]:
             "measured against it"
         )
     return model, about
+
+
+def started_recipe(recipe: Recipe, about: SavedModel) -> Recipe:
+    """Say what a recipe is for a trained model: the network is the model's.
+
+    Args:
+        recipe: of the run. Where it names no system or no variant, the model's is taken.
+        about: of the model.
+
+    Raises:
+        ModelError: the model's record has a variant that cannot be one.
+    """
+    try:
+        return replace(
+            recipe,
+            model=read_as(about.spec, recipe.model),
+            system=recipe.system or about.recipe.get("system", ""),
+            variant=recipe.variant or str(about.recipe.get("variant", "")),
+        )
+    except RangeError as err:
+        raise ModelError(
+            f"the trained model's record: its recipe: {err}; train it anew, or give this run's "
+            "recipe a variant"
+        ) from err
 
 
 def read_as(started: ModelSpec, asked: ModelSpec) -> ModelSpec:

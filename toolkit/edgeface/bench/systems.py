@@ -10,10 +10,10 @@ Which system a model repeats is what its recipe says (`Recipe.system`), as its s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgeface.bench.result import BenchEntry, BenchResult
+from edgeface.bench.result import BenchResult
 from edgeface.training_specs import AGE, GENDER
 from edgeface.types import HeadSpec, Metric, Sidecar
 
@@ -172,7 +172,8 @@ class SystemRow:
         int8: of the int8 model.
         steps: what was done to the int8 model, in words, e.g. "40 % of channels pruned".
         size_bytes: of `model`.
-        device: that latency and FPS are of.
+        device: that latency and FPS are of, with its processor or board, because one name may
+            stand for several machines over time.
         p50_ms: median latency of `model`, without detection, crop and decoding.
         fps: frames a second from picture to attributes, over all frames.
     """
@@ -206,7 +207,8 @@ def system_rows(
     Args:
         sidecars: of any artifacts; those of no system are left out.
         results: for latency and FPS, by SHA-256; of several that time a model the latest counts,
-            invalid ones do not. Give those of one device to have one device in all rows.
+            invalid ones do not. FPS is of the machine that the latency is of. Give those of one
+            machine to have one in all rows.
 
     Returns:
         By system; in it the models in the order of `sidecars`, then the published figures that no
@@ -250,7 +252,7 @@ def _families(sidecars: Sequence[Sidecar]) -> list[list[Sidecar]]:
 
 
 def _family_rows(
-    system: PublishedSystem, family: Sequence[Sidecar], timed: Mapping[str, tuple[str, BenchEntry]]
+    system: PublishedSystem, family: Sequence[Sidecar], timed: Mapping[str, _Timing]
 ) -> Iterator[SystemRow]:
     plain = next((e for e in family if e.scheme == "float32" and not e.provenance.steps), None)
     int8 = [each for each in family if each.scheme == "int8"]
@@ -282,7 +284,7 @@ def _row(
     plain: Sidecar | None,
     head: HeadSpec | None,
     published: PublishedFigure | None,
-    timed: Mapping[str, tuple[str, BenchEntry]],
+    timed: Mapping[str, _Timing],
 ) -> SystemRow:
     name = published.name if published else _main_figure(head)
     task = head.name if head else ""
@@ -290,7 +292,7 @@ def _row(
     quality = sidecar.quality or (plain.quality if plain else None)
     float32 = _metric(plain, task, name)
     int8 = _metric(sidecar, task, name) if is_int8 else None
-    device, entry = timed.get(sidecar.sha256, (None, None))
+    timing = timed.get(sidecar.sha256, _Timing())
     metric = int8 or float32
     return SystemRow(
         system=system.id,
@@ -306,9 +308,9 @@ def _row(
         int8=int8,
         steps=sidecar.provenance.steps,
         size_bytes=sidecar.size_bytes,
-        device=device,
-        p50_ms=entry.latency.p50_ms if entry and entry.latency else None,
-        fps=_fps(entry),
+        device=timing.device,
+        p50_ms=timing.p50_ms,
+        fps=timing.fps,
     )
 
 
@@ -321,19 +323,35 @@ def _metric(sidecar: Sidecar | None, task: str, name: str) -> Metric | None:
     return next((each for each in metrics if (each.task, each.name) == (task, name)), None)
 
 
-def _fps(entry: BenchEntry | None) -> float | None:
-    if entry is None or entry.frames is None:
-        return None
-    return entry.frames.groups()[0].fps  # the first is of all frames
+@dataclass(frozen=True, kw_only=True)
+class _Timing:
+    """What one machine took for one file; None where it was not measured."""
+
+    device: str | None = None
+    p50_ms: float | None = None
+    fps: float | None = None
 
 
-def _timed(results: Sequence[BenchResult]) -> dict[str, tuple[str, BenchEntry]]:
-    """The latest valid timing of each file, with the device's name, by SHA-256."""
-    found = {}
+def _timed(results: Sequence[BenchResult]) -> dict[str, _Timing]:
+    """The latest valid timing of each file, by SHA-256.
+
+    A run without frames leaves the FPS of an earlier one on the same machine, and none of another.
+    """
+    found: dict[str, _Timing] = {}
     for result in sorted(results, key=lambda each: each.started_utc):
         if result.invalid_reasons:
             continue
+        device = f"{result.device_before.name}, {result.device_before.model}"
         for entry in result.entries:
-            if entry.latency is not None or entry.frames is not None:
-                found[entry.artifact_sha256] = (result.device_before.name, entry)
+            if entry.latency is None and entry.frames is None:
+                continue
+            before = found.get(entry.artifact_sha256, _Timing())
+            if before.device != device:
+                before = _Timing(device=device)
+            found[entry.artifact_sha256] = replace(
+                before,
+                p50_ms=entry.latency.p50_ms if entry.latency else before.p50_ms,
+                # the first group is of all frames
+                fps=entry.frames.groups()[0].fps if entry.frames else before.fps,
+            )
     return found

@@ -131,8 +131,10 @@ def system_notes(rows: Sequence[SystemRow]) -> tuple[str, ...]:
         return ()
     return (
         "Published: as the authors give it, of images that they chose. float32 and int8: computed "
-        "here from the outputs of the .tflite on held-out images. p50: model only; FPS: from "
-        "picture to attributes.",
+        "here from the outputs of the .tflite on held-out images, float32 before any cut. p50: "
+        "model only; FPS: from picture to attributes. Times of two machines say nothing of two "
+        "models.",
+        *dict.fromkeys(_steps(row) for row in rows if row.steps),
         *(
             note
             for each in PUBLISHED
@@ -197,6 +199,14 @@ def systems_markdown(rows: Sequence[SystemRow]) -> str:
     return f"{markdown_table(list(HEADINGS), cells, HEADINGS[:5])}\n\n{notes}"
 
 
+def _steps(row: SystemRow) -> str:
+    return f"{row.model} ({_short(row.recipe)}): {', then '.join(row.steps)}."
+
+
+def _short(recipe: str) -> str:
+    return " ".join(recipe.partition(":")[0].split())  # after it come the details
+
+
 def _named(line: SystemLine) -> str:
     return f"{line.model} ({line.recipe})" if line.recipe else line.model
 
@@ -220,7 +230,7 @@ def _line(row: SystemRow) -> SystemLine:
         system=row.system,
         figure=f"{in_words(row.task)} {words}".strip(),
         model=row.model or NOT_MEASURED,
-        recipe=" ".join(row.recipe.partition(":")[0].split()),  # after it come the details
+        recipe=_short(row.recipe),
         data=NOT_MEASURED if row.data is None else f"{row.data}, {row.split}{n}",
         published=_published(row),
         float32=nothing if is_of_all else _figure(row.float32),
