@@ -142,7 +142,7 @@ def test_a_run_takes_over_what_its_recipe_does_not_name(tmp_path: Path, manifest
     own = started_recipe(Recipe(system="S4", variant="mine"), about)
     assert (own.system, own.variant) == ("S4", "mine")
     hostile = replace(about, recipe={"variant": "../../x"})
-    with pytest.raises(ModelError, match=r"record: its recipe: variant is '\.\./\.\./x'"):
+    with pytest.raises(ModelError, match=r"system and variant: variant is '\.\./\.\./x'"):
         started_recipe(Recipe(), hostile)
 
 

@@ -118,7 +118,7 @@ def started_recipe(recipe: Recipe, about: SavedModel) -> Recipe:
         about: of the model.
 
     Raises:
-        ModelError: the model's record has a variant that cannot be one.
+        ModelError: they do not fit together, or the record's variant cannot be one.
     """
     try:
         return replace(
@@ -129,8 +129,8 @@ def started_recipe(recipe: Recipe, about: SavedModel) -> Recipe:
         )
     except RangeError as err:
         raise ModelError(
-            f"the trained model's record: its recipe: {err}; train it anew, or give this run's "
-            "recipe a variant"
+            f"the recipe, with the trained model's network, system and variant: {err}; change the "
+            "recipe, or train the model anew"
         ) from err
 
 

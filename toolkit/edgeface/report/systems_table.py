@@ -200,7 +200,7 @@ def systems_markdown(rows: Sequence[SystemRow]) -> str:
 
 
 def _steps(row: SystemRow) -> str:
-    return f"{row.model} ({_short(row.recipe)}): {', then '.join(row.steps)}."
+    return printable(f"{row.model} ({_short(row.recipe)}): {', then '.join(row.steps)}.")
 
 
 def _short(recipe: str) -> str:
