@@ -11,11 +11,18 @@ from edgeface.bench.frames import Frame, FrameTimes, PictureSize
 from edgeface.bench.latency import LatencySamples
 from edgeface.bench.protocol import BenchProtocol
 from edgeface.bench.result import RESULT_SCHEMA_VERSION, BenchEntry, BenchResult
-from edgeface.bench.systems import PUBLISHED, PublishedFigure, SystemRow, system_of, system_rows
+from edgeface.bench.systems import (
+    EXPRESSION,
+    PUBLISHED,
+    PublishedFigure,
+    SystemRow,
+    system_of,
+    system_rows,
+)
 from edgeface.config import Recipe
 from edgeface.records import RecordError, from_mapping, to_mapping
 from edgeface.runtime.artifact import Artifact
-from edgeface.types import Metric, Quality, Scheme, Sidecar
+from edgeface.types import HeadSpec, Metric, Quality, Scheme, Sidecar
 from support.records import PI
 
 MakeArtifact = Callable[..., Artifact]
@@ -42,7 +49,12 @@ def sidecar(make_artifact: MakeArtifact) -> Callable[..., Sidecar]:
         training: str = "first",
         steps: tuple[str, ...] = (),
     ) -> Sidecar:
-        base = make_artifact(name, heads=heads).sidecar
+        runnable = tuple(head for head in heads if head != EXPRESSION)
+        base = make_artifact(name, heads=runnable).sidecar
+        if EXPRESSION in heads:  # is not run here, only named
+            head = HeadSpec(name=EXPRESSION, kind="classes", tensor="x", classes=("a", "b", "c"))
+            contract = replace(base.contract, heads=(head, *base.contract.heads))
+            base = replace(base, contract=contract)
         recipe = {"system": system, "description": "four blocks"}
         provenance = replace(
             base.provenance, recipe=recipe, steps=steps, run_id=f"{training}, {backbone}"
@@ -206,10 +218,10 @@ def test_an_age_is_held_against_the_figure_that_was_published(
         metric("age", "mae", 4.7, 6),
         metric("age", "decade_accuracy", 0.6, 6),
         system="S3",
-        heads=("age",),
+        heads=(EXPRESSION, "age", "gender"),
     )
     rows = of(system_rows([made], [timed(made.sha256, 2.0, "2026-01-01", frame_ms=50.0)]), "S3")
-    age, fps, *others = rows
+    _, age, _, fps = rows
     assert age.int8 is not None
     assert (age.figure, age.int8.value) == ("decade_accuracy", 0.6)
     assert (fps.figure, fps.fps, fps.p50_ms, fps.device) == (
@@ -220,8 +232,22 @@ def test_an_age_is_held_against_the_figure_that_was_published(
     )
     assert fps.published is not None
     assert fps.published.text == "12.86 FPS"
-    assert {row.model for row in others} == {None}
-    assert {row.task for row in others} == {"expression", "gender"}
+
+
+def test_a_figure_of_the_whole_system_is_not_of_a_model_of_one_task(
+    sidecar: Callable[..., Sidecar],
+) -> None:
+    accuracy = metric("gender", "accuracy", 0.9, 7)
+    made = sidecar("m-int8", "int8", accuracy, system="S3", heads=("gender",))
+    rows = of(system_rows([made], [timed(made.sha256, 2.0, "2026-01-01", frame_ms=50.0)]), "S3")
+    found = [(row.model, row.task, row.figure) for row in rows]
+    assert found == [
+        ("m-int8", "gender", "accuracy"),
+        (None, "expression", "accuracy"),
+        (None, "age", "decade_accuracy"),
+        (None, "", "fps"),
+    ]
+    assert rows[0].fps == 20.0
 
 
 def test_the_latest_valid_timing_of_the_same_bytes_counts(

@@ -266,16 +266,19 @@ def _family_rows(
 def _figures(
     system: PublishedSystem, sidecar: Sidecar
 ) -> Iterator[tuple[HeadSpec | None, PublishedFigure | None]]:
-    """A model's heads with the published figures of each; None for a head without one."""
+    """A model's heads with the published figures of each; None for a head without one.
+
+    A figure of the whole system is of a model that does all that the system does.
+    """
     of_model = [each for each in system.figures if each.backbone in ("", sidecar.backbone)]
     for head in sidecar.contract.heads:
         published = [each for each in of_model if each.task == head.name]
         yield from ((head, figure) for figure in published)
         if not published:
             yield head, None
-    for figure in of_model:
-        if not figure.task:
-            yield None, figure
+    tasks = {figure.task for figure in of_model if figure.task}
+    if tasks <= {head.name for head in sidecar.contract.heads}:
+        yield from ((None, figure) for figure in of_model if not figure.task)
 
 
 def _row(
