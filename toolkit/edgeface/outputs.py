@@ -39,8 +39,7 @@ def artifact_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
     tags = tags_of(recipe)
 
     def path(of: tuple[str, ...], scheme: Scheme) -> Path:
-        name = artifact_name(recipe.model, scheme=scheme, tags=of, variant=recipe.variant)
-        return out / f"{name}.tflite"
+        return out / f"{_name(recipe, of, scheme)}.tflite"
 
     paths = {
         "float32": path((), "float32"),
@@ -59,13 +58,15 @@ def artifact_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
 
 def model_paths(out: Path, recipe: Recipe) -> dict[str, Path]:
     """Where the Keras models of the run go: the whole one, and the pruned one if there is one."""
-
-    def path(of: tuple[str, ...]) -> Path:
-        name = artifact_name(recipe.model, scheme=None, tags=of, variant=recipe.variant)
-        return out / f"{name}{SUFFIX}"
-
     tags = tags_of(recipe)["pruned"]
-    return {"whole": path(())} | ({"pruned": path(tags)} if tags else {})
+    kept = {"whole": out / f"{_name(recipe, (), None)}{SUFFIX}"}
+    if tags:
+        kept["pruned"] = out / f"{_name(recipe, tags, None)}{SUFFIX}"
+    return kept
+
+
+def _name(recipe: Recipe, tags: tuple[str, ...], scheme: Scheme | None) -> str:
+    return artifact_name(recipe.model, scheme=scheme, tags=tags, variant=recipe.variant)
 
 
 def check_out(out: Path) -> None:
